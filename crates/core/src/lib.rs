@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The device side of devid, pure: no std, no allocation, no unsafe, no clock.
+//!
+//! A [`Device`](device::Device) is opened over a [`Platform`](platform::Platform)
+//! and a [`Layout`](layout::Layout). It holds provisioning slots, identities and
+//! their certificate chains, and hands out PSA attestation tokens.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod key;
+pub mod layout;
+pub mod limits;
+pub mod platform;
+
+pub use error::Error;

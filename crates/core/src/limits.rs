@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Capacities that do not depend on the product. What Kconfig chooses arrives
+//! in a [`crate::layout::Layout`].
+
+/// Most slots a layout can have.
+pub const MAX_SLOTS: usize = 16;
+
+/// Most certificates in a chain, leaf included.
+pub const MAX_CHAIN_CERTS: usize = 4;
+
+/// Longest certificate read, in bytes.
+pub const MAX_CERT_LEN: usize = 1024;
+
+/// Longest value of any slot, in bytes.
+pub const MAX_VALUE_LEN: usize = 4096;
+
+/// Most storage assets a record is spread over.
+pub const MAX_PARTS: usize = 8;
+
+/// Longest token a platform hands out, in bytes. TF-M's own limit is 592
+/// (`PSA_INITIAL_ATTEST_MAX_TOKEN_SIZE`).
+pub const MAX_TOKEN_LEN: usize = 640;
+
+/// Most software components read from a token.
+pub const MAX_SOFTWARE_COMPONENTS: usize = 32;
