@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Checks what a device says: tokens, certificate paths, instance ids.
