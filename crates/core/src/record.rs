@@ -63,11 +63,7 @@ impl Header {
     }
 
     /// The digest that seals this header and its value.
-    pub(crate) fn digest(
-        &self,
-        crypto: &mut impl Crypto,
-        value: &[u8],
-    ) -> Result<Digest, Error> {
+    pub(crate) fn digest(&self, crypto: &mut impl Crypto, value: &[u8]) -> Result<Digest, Error> {
         crypto.sha256(&[&self.fields(), value])
     }
 
