@@ -86,6 +86,8 @@ pub enum Refusal {
     CriticalExtension = 10,
     /// The key or signature algorithm is not ECDSA P-256 with SHA-256.
     Algorithm = 11,
+    /// A certificate of another X.509 version than 3.
+    Version = 12,
 }
 
 /// The errno of an [`Error`], by name; numbers are the C library's.
@@ -206,6 +208,7 @@ impl Refusal {
             Self::TooManyCertificates => "too many certificates",
             Self::CriticalExtension => "an unknown critical extension",
             Self::Algorithm => "not ECDSA P-256 with SHA-256",
+            Self::Version => "not X.509 version 3",
         }
     }
 }

@@ -7,10 +7,17 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod chain;
+pub mod csr;
+pub mod der;
 pub mod error;
 pub mod key;
 pub mod layout;
 pub mod limits;
 pub mod platform;
+mod record;
+mod store;
+pub mod time;
+pub mod x509;
 
 pub use error::Error;
