@@ -7,10 +7,15 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod cbor;
 pub mod chain;
+pub mod cose;
 pub mod csr;
 pub mod der;
+pub mod device;
 pub mod error;
+mod identity;
+pub mod instance_id;
 pub mod key;
 pub mod layout;
 pub mod limits;
@@ -18,6 +23,8 @@ pub mod platform;
 mod record;
 mod store;
 pub mod time;
+pub mod token;
 pub mod x509;
+pub mod x5chain;
 
 pub use error::Error;
