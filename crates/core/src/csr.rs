@@ -11,7 +11,7 @@ use crate::x509::{ECDSA_WITH_SHA256, attribute};
 pub const MAX_ATTRIBUTE_CHARS: usize = 64;
 
 /// A buffer of this length takes any request, in bytes.
-pub const MAX_LEN: usize = 876;
+pub const MAX_LEN: usize = 816;
 
 /// The subject a request asks for. None of the attributes is required: a CA
 /// may name the device by itself.
@@ -63,8 +63,13 @@ pub fn write<'s>(
 
 impl Subject<'_> {
     fn check(&self) -> Result<(), Error> {
-        let bounded = |text: &&str| (1..=MAX_ATTRIBUTE_CHARS).contains(&text.chars().count());
-        let fits = |attribute: Option<&str>| attribute.as_ref().is_none_or(bounded);
+        let fits = |attribute: Option<&str>| {
+            attribute.is_none_or(|text| {
+                // Characters: the bytes that do not continue one.
+                let chars = text.bytes().filter(|byte| byte & 0xc0 != 0x80).count();
+                (1..=MAX_ATTRIBUTE_CHARS).contains(&chars)
+            })
+        };
         let printable = self.serial_number.is_none_or(|text| text.bytes().all(is_printable));
         let valid = fits(self.common_name)
             && fits(self.serial_number)

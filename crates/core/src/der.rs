@@ -192,7 +192,7 @@ impl<'s> Writer<'s> {
         let from = self.len;
         self.len += bytes.len();
         if let Some(room) = self.out.get_mut(from..self.len) {
-            room.copy_from_slice(bytes);
+            copy(room, bytes);
         }
     }
 
@@ -233,13 +233,21 @@ impl<'s> Writer<'s> {
             [_, 0, _] => &[0x81, low],
             _ => &long,
         };
-        let from = element.contents - 1;
         self.len += length.len() - 1;
-        if let Some(room) = self.out.get_mut(from..self.len) {
-            room.copy_within(1..1 + contents.len(), length.len());
-            if let Some(field) = room.get_mut(..length.len()) {
-                field.copy_from_slice(length);
+        if let Some(room) = self.out.get_mut(element.contents - 1..self.len) {
+            // Backwards, as the contents move up into themselves.
+            for to in (length.len()..room.len()).rev() {
+                let moved = room.get(to + 1 - length.len()).copied().unwrap_or_default();
+                room.get_mut(to).map(|byte| *byte = moved);
             }
+            copy(room, length);
         }
+    }
+}
+
+/// Copies as much as both have; unlike `copy_from_slice`, it cannot panic.
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Item};
 use crate::key::PublicKey;
 use crate::layout::{Kind, Layout, Policy, SlotDef, SlotId};
 use crate::limits::MAX_TOKEN_LEN;
-use crate::platform::Platform;
+use crate::platform::{Digest, Platform};
 use crate::record::HEADER_LEN;
 use crate::store::{Held, Store};
 
@@ -51,22 +51,43 @@ pub const fn scratch_len(layout: &Layout<'_>) -> usize {
 }
 
 impl<'a, P: Platform> Device<'a, P> {
-    /// Opens the device: finds every value and finishes what a power cut
-    /// interrupted. `scratch` needs [`scratch_len`] bytes.
+    /// Opens the device; `scratch` needs [`scratch_len`] bytes.
     pub fn open(platform: P, layout: Layout<'a>, scratch: &'a mut [u8]) -> Result<Self, Error> {
+        let mut device = Self::closed(platform, layout, scratch)?;
+        device.mount()?;
+        Ok(device)
+    }
+
+    /// A device that has not looked at its storage yet: it knows no slot until
+    /// [`Device::mount`] succeeds. For those who must keep `scratch` when
+    /// storage fails.
+    pub fn closed(platform: P, layout: Layout<'a>, scratch: &'a mut [u8]) -> Result<Self, Error> {
         if scratch.len() < scratch_len(&layout) {
             return Err(Error::BufferTooSmall { needed: scratch_len(&layout) as u32 });
         }
-        let mut device = Self { store: Store::open(platform, layout, scratch)? };
-        for def in layout.slots.iter().filter(|def| def.kind == Kind::Identity) {
-            device.finish_identity_erase(def.id)?;
+        Ok(Self { store: Store::new(platform, layout, scratch)? })
+    }
+
+    /// Finds every value and finishes what a power cut interrupted.
+    pub fn mount(&mut self) -> Result<(), Error> {
+        self.store.mount()?;
+        for def in self.store.layout.slots.iter().filter(|def| def.kind == Kind::Identity) {
+            self.finish_identity_erase(def.id)?;
         }
-        Ok(device)
+        Ok(())
     }
 
     /// The platform, for what is not the device's business.
     pub fn platform(&mut self) -> &mut P {
         &mut self.store.platform
+    }
+
+    /// The first `len` bytes of what the last call returned, with their SHA-256:
+    /// for callers that hand out both.
+    pub fn returned(&mut self, len: usize) -> Result<(&[u8], Digest), Error> {
+        let bytes = self.store.scratch.get(..len).ok_or(Error::InvalidArgument)?;
+        let digest = self.store.platform.sha256(&[bytes])?;
+        Ok((bytes, digest))
     }
 
     /// Gives the platform back.

@@ -27,7 +27,7 @@ use crate::limits::MAX_PARTS;
 use crate::platform::{Crypto, Digest};
 
 /// Length of a record's header, in bytes.
-pub const HEADER_LEN: usize = 52;
+pub(crate) const HEADER_LEN: usize = 52;
 
 const MAGIC: [u8; 4] = *b"DVID";
 const VERSION: u8 = 1;

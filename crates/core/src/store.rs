@@ -46,8 +46,8 @@ pub(crate) struct Store<'a, P> {
 }
 
 impl<'a, P: Storage + Crypto> Store<'a, P> {
-    /// Finds every slot's value and sweeps what interrupted writes left.
-    pub(crate) fn open(
+    /// A store that knows nothing yet: [`Store::mount`] comes next.
+    pub(crate) fn new(
         platform: P,
         layout: Layout<'a>,
         scratch: &'a mut [u8],
@@ -57,12 +57,17 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         if longest > MAX_VALUE_LEN || scratch.len() < HEADER_LEN + longest || parts > MAX_PARTS {
             return Err(Error::InvalidArgument);
         }
-        let mut store = Self { platform, layout, scratch, held: Vec::new() };
-        for def in layout.slots {
-            let held = store.mount(def)?;
-            store.held.push(held).map_err(|_| Error::InvalidArgument)?;
+        Ok(Self { platform, layout, scratch, held: Vec::new() })
+    }
+
+    /// Finds every slot's value and sweeps what interrupted writes left.
+    pub(crate) fn mount(&mut self) -> Result<(), Error> {
+        self.held.clear();
+        for def in self.layout.slots {
+            let held = self.mount_slot(def)?;
+            self.held.push(held).map_err(|_| Error::InvalidArgument)?;
         }
-        Ok(store)
+        Ok(())
     }
 
     pub(crate) fn held(&self, slot: SlotId) -> Result<Held, Error> {
@@ -177,7 +182,7 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         }
     }
 
-    fn mount(&mut self, def: &SlotDef<'_>) -> Result<Held, Error> {
+    fn mount_slot(&mut self, def: &SlotDef<'_>) -> Result<Held, Error> {
         let a = self.read_bank(def, Bank::A, 0)?;
         let b = self.read_bank(def, Bank::B, 0)?;
         let (bank, header) = match (a, b) {

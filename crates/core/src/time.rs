@@ -13,12 +13,12 @@ impl UnixTime {
     /// Reads the contents of a UTCTime, `YYMMDDHHMMSSZ`: years 1950 to 2049
     /// (RFC 5280, 4.1.2.5.1).
     pub fn from_utc_time(text: &[u8]) -> Option<Self> {
-        let text = <&[u8; 13]>::try_from(text).ok()?;
-        let [first, ..] = text;
-        let mut full = [0; 15];
-        let (century, rest) = full.split_at_mut(2);
-        century.copy_from_slice(if *first < b'5' { b"20" } else { b"19" });
-        rest.copy_from_slice(text);
+        let [y, rest @ ..] = <&[u8; 13]>::try_from(text).ok()?;
+        let century = if *y < b'5' { *b"20" } else { *b"19" };
+        let mut full = [century[0], century[1], *y, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        if let Some(end) = full.last_chunk_mut() {
+            *end = *rest;
+        }
         Self::from_generalized_time(&full)
     }
 

@@ -345,8 +345,9 @@ fn signature(fields: &mut Reader<'_>) -> Result<Signature, Error> {
     let mut signature = [0; 64];
     for half in signature.chunks_exact_mut(32) {
         let number = numbers.unsigned(half.len())?;
-        let (_, low) = half.split_at_mut_checked(32 - number.len()).unwrap_or_default();
-        low.copy_from_slice(number);
+        for (to, from) in half.iter_mut().rev().zip(number.iter().rev()) {
+            *to = *from;
+        }
     }
     numbers.finish()?;
     Ok(signature)

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Turns the Kconfig choices of the build at hand into the device's layout.
+//!
+//! `DOTCONFIG` names Zephyr's `.config`; without it the defaults of `Kconfig`
+//! stand, which are `devid_core::layout::STANDARD`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::{env, fs};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=DOTCONFIG");
+    let config = match env::var_os("DOTCONFIG") {
+        Some(path) => {
+            println!("cargo::rerun-if-changed={}", path.display());
+            let text = fs::read_to_string(&path)
+                .unwrap_or_else(|error| panic!("DOTCONFIG {}: {error}", path.display()));
+            Config::parse(&text)
+        }
+        None => Config::default(),
+    };
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::write(out.join("kconfig.rs"), config.layout()).expect("OUT_DIR is writable");
+}
+
+/// The `CONFIG_` lines of a `.config`; empty for the defaults.
+#[derive(Default)]
+struct Config(BTreeMap<String, String>);
+
+impl Config {
+    fn parse(text: &str) -> Self {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='));
+        Self(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    fn number(&self, name: &str, default: u32) -> u32 {
+        let Some(value) = self.0.get(name) else { return default };
+        let parsed = match value.strip_prefix("0x") {
+            Some(hex) => u32::from_str_radix(hex, 16),
+            None => value.parse(),
+        };
+        parsed.unwrap_or_else(|_| panic!("CONFIG_{name}={value} is not a number"))
+    }
+
+    /// A bool that is off is a comment in `.config`, so a default of `y` holds
+    /// only where there is no configuration at all.
+    fn flag(&self, name: &str, default: bool) -> bool {
+        self.0.get(name).map_or(default && self.0.is_empty(), |value| value == "y")
+    }
+
+    fn text(&self, name: &str, default: &str) -> String {
+        self.0.get(name).map_or(default, |value| value.trim_matches('"')).to_owned()
+    }
+
+    fn layout(&self) -> String {
+        let chain = self.number("DEVID_CHAIN_MAX_LEN", 1536);
+        let mut slots = String::new();
+        let mut slot = |id: u32, name: &str, kind: &str, operational: bool, secret: bool, max: u32| {
+            let policy = if operational { "Operational" } else { "Factory" };
+            writeln!(
+                slots,
+                "slot({id:#04x}, {name:?}, Kind::{kind}, Policy::{policy}, {secret}, {max}),"
+            )
+            .expect("a string takes it");
+        };
+
+        slot(0x00, "idevid", "Identity", false, false, chain);
+        if self.flag("DEVID_IAK_CHAIN", true) {
+            slot(0x10, "iak", "Chain", false, false, chain);
+        }
+        for n in 0..self.number("DEVID_ANCHORS", 2) {
+            let max = self.number("DEVID_ANCHOR_MAX_LEN", 768);
+            slot(0x20 + n, &format!("anchor{n}"), "Anchor", false, false, max);
+        }
+        let defaults = [("serial", 64, false), ("endpoint", 256, false), ("secret", 256, true)];
+        for n in 0..self.number("DEVID_DATA_SLOTS", 3) {
+            let numbered = format!("data{n}");
+            let (name, max, secret) =
+                defaults.get(n as usize).copied().unwrap_or((&numbered, 256, false));
+            slot(
+                0x30 + n,
+                &self.text(&format!("DEVID_DATA{n}_NAME"), name),
+                "Data",
+                self.flag(&format!("DEVID_DATA{n}_OPERATIONAL"), n != 0),
+                self.flag(&format!("DEVID_DATA{n}_SECRET"), secret),
+                self.number(&format!("DEVID_DATA{n}_MAX_LEN"), max),
+            );
+        }
+
+        let asset_base = self.number("DEVID_STORAGE_ID_BASE", 0x2c00_4000);
+        let key_base = self.number("DEVID_KEY_ID_BASE", 0x3000_4000);
+        let load = self.number("DEVID_SHELL_LOAD_SIZE", 2048);
+        format!(
+            "/// The slots that Kconfig chose.\n\
+             pub const LAYOUT: Layout<'static> = Layout {{\n\
+             slots: &[\n{slots}],\n\
+             asset_base: {asset_base:#x},\n\
+             key_base: {key_base:#x},\n}};\n\
+             /// Longest value the shell loads in pieces, in bytes.\n\
+             pub const LOAD_LEN: usize = {load};\n"
+        )
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//! devid on the device: an identity that others can check, over TF-M.
+//!
+//! Everything goes through [`with`], which hands out the one
+//! [`Device`](devid_core::device::Device) of the image:
+//!
+//! ```no_run
+//! # fn main() -> Result<(), devid::Error> {
+//! let evidence_len = devid::with(|device| Ok(device.evidence(&[7; 32])?.len()))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Calls are serialised by one lock and may sleep: call from threads, never
+//! from interrupts. C has the same in `devid/devid.h`, made from `capi`.
+#![no_std]
+#![deny(unsafe_code)]
+
+pub mod capi;
+pub mod limits;
+
+use devid_core::device::{Device, scratch_len};
+pub use devid_core::{Error, csr, device, error, key, layout, time};
+use devid_psa::Psa;
+use devid_psa::lock::{Locked, TakeOnce};
+
+use limits::LAYOUT;
+
+const SCRATCH_LEN: usize = scratch_len(&LAYOUT);
+
+static SCRATCH: TakeOnce<[u8; SCRATCH_LEN]> = TakeOnce::new([0; SCRATCH_LEN]);
+static DEVICE: Locked<State> = Locked::new(State { device: None, is_open: false });
+
+struct State {
+    device: Option<Device<'static, Psa>>,
+    is_open: bool,
+}
+
+/// Calls `f` with the device, opened first where it was not yet; should that
+/// fail, the next call tries again. Waits for other callers; `f` must not call
+/// `with` again.
+pub fn with<R>(
+    f: impl FnOnce(&mut Device<'static, Psa>) -> Result<R, Error>,
+) -> Result<R, Error> {
+    DEVICE.with(|state| {
+        let device = match &mut state.device {
+            Some(device) => device,
+            none => {
+                let scratch = SCRATCH.take().ok_or(Error::InvalidArgument)?;
+                none.insert(Device::closed(Psa, LAYOUT, scratch)?)
+            }
+        };
+        if !state.is_open {
+            device.mount()?;
+            state.is_open = true;
+        }
+        f(device)
+    })
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What Kconfig chose: the slots, their limits, where their assets and keys live.
+
+use devid_core::layout::{Kind, Layout, Policy, slot};
+use devid_core::limits::{MAX_SLOTS, MAX_VALUE_LEN};
+
+include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
+
+const _: () = assert!(LAYOUT.slots.len() <= MAX_SLOTS, "Kconfig asks for too many slots");
+const _: () = assert!(LAYOUT.max_value_len() <= MAX_VALUE_LEN, "a slot's limit is too long");
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_defaults_are_the_standard_layout() {
+        assert_eq!(super::LAYOUT, devid_core::layout::STANDARD);
+    }
+}
