@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command table: names, arguments and help, as data.
+//!
+//! `help`, the argument counts and the Zephyr shell's own table follow from it.
+
+use core::fmt;
+
+/// One command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The first word; empty where the command has one word alone.
+    pub group: &'static str,
+    /// The last word.
+    pub name: &'static str,
+    /// The arguments, `[]` around those that may be left out.
+    pub args: &'static str,
+    /// Fewest arguments.
+    pub min: u8,
+    /// Most arguments.
+    pub max: u8,
+    /// What it does, in one line.
+    pub help: &'static str,
+    pub(crate) verb: Verb,
+}
+
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Help,
+    Status,
+    SlotList,
+    SlotInfo,
+    SlotRead,
+    SlotWrite,
+    SlotErase,
+    IdGen,
+    IdPub,
+    IdCsr,
+    IdInstall,
+    IdCert,
+    IdChain,
+    IdErase,
+    TokenGet,
+    TokenShow,
+    TokenSize,
+    Evidence,
+    Iak,
+    LoadBegin,
+    LoadData,
+    LoadStatus,
+    LoadAbort,
+}
+
+/// All commands, in the order `help` lists them.
+#[rustfmt::skip]
+pub const COMMANDS: &[Command] = &[
+    command("", "help", "", 0, 0, "list the commands", Verb::Help),
+    command("", "status", "", 0, 0, "tell what is there and what is missing", Verb::Status),
+    command("slot", "list", "", 0, 0, "list the slots", Verb::SlotList),
+    command("slot", "info", "<slot>", 1, 1, "tell about one slot", Verb::SlotInfo),
+    command("slot", "read", "<slot>", 1, 1, "print a slot's value; of a secret its digest", Verb::SlotRead),
+    command("slot", "write", "<slot> <value>", 2, 2, "replace a slot's value", Verb::SlotWrite),
+    command("slot", "erase", "<slot>", 1, 1, "empty a slot that is no identity", Verb::SlotErase),
+    command("id", "gen", "<slot>", 1, 1, "make an identity's key", Verb::IdGen),
+    command("id", "pub", "<slot>", 1, 1, "print an identity's public key", Verb::IdPub),
+    command("id", "csr", "<slot> [cn=<text>] [serial=<text>] [o=<text>]", 1, 4, "print a certification request", Verb::IdCsr),
+    command("id", "install", "<slot> <value> [unix-time]", 2, 3, "install the chain, leaf first; validity is checked at the time given", Verb::IdInstall),
+    command("id", "cert", "<slot> [index]", 1, 2, "print one certificate; 0 is the leaf", Verb::IdCert),
+    command("id", "chain", "<slot>", 1, 1, "print the chain, leaf first", Verb::IdChain),
+    command("id", "erase", "<slot>", 1, 1, "destroy an identity's key and chain", Verb::IdErase),
+    command("token", "get", "<challenge>", 1, 1, "print an attestation token", Verb::TokenGet),
+    command("token", "show", "<challenge>", 1, 1, "print a token's claims, unchecked", Verb::TokenShow),
+    command("token", "size", "[challenge-length]", 0, 1, "tell how long a token is", Verb::TokenSize),
+    command("", "evidence", "<challenge>", 1, 1, "print a token with the IAK's certificate chain", Verb::Evidence),
+    command("", "iak", "", 0, 0, "print the attestation key's public half", Verb::Iak),
+    command("load", "begin", "<length> <sha256>", 2, 2, "announce a long value, then used as '-'", Verb::LoadBegin),
+    command("load", "data", "<value>", 1, 1, "take its next piece", Verb::LoadData),
+    command("load", "status", "", 0, 0, "tell how much of it is there", Verb::LoadStatus),
+    command("load", "abort", "", 0, 0, "drop it", Verb::LoadAbort),
+];
+
+const fn command(
+    group: &'static str,
+    name: &'static str,
+    args: &'static str,
+    min: u8,
+    max: u8,
+    help: &'static str,
+    verb: Verb,
+) -> Command {
+    Command { group, name, args, min, max, help, verb }
+}
+
+impl Command {
+    /// The command that the words begin with, and the words after it.
+    pub fn find<'w>(words: &'w [&'w str]) -> Option<(&'static Self, &'w [&'w str])> {
+        COMMANDS.iter().find_map(|command| match (command.group, words) {
+            ("", [name, args @ ..]) if *name == command.name => Some((command, args)),
+            (group, [first, name, args @ ..])
+                if !group.is_empty() && *first == group && *name == command.name =>
+            {
+                Some((command, args))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether the command takes so many arguments.
+    pub(crate) fn takes(&self, count: usize) -> bool {
+        (usize::from(self.min)..=usize::from(self.max)).contains(&count)
+    }
+}
+
+/// The command as it is typed.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (word, separator) in [(self.group, " "), (self.name, ""), (self.args, "")] {
+            if !word.is_empty() {
+                if word == self.args {
+                    f.write_str(" ")?;
+                }
+                f.write_str(word)?;
+                f.write_str(separator)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn every_command_is_found_by_its_words_alone() {
+        for command in COMMANDS {
+            let words: std::vec::Vec<&str> =
+                [command.group, command.name, "x"].into_iter().filter(|w| !w.is_empty()).collect();
+            let (found, args) = Command::find(&words).unwrap();
+            assert_eq!(found, command);
+            assert_eq!(args, ["x"]);
+        }
+    }
+
+    #[test]
+    fn argument_counts_agree_with_the_usage() {
+        for command in COMMANDS {
+            let optional = command.args.matches('[').count();
+            let mandatory = command.args.matches('<').count() - command.args.matches("=<").count();
+            assert_eq!(usize::from(command.min), mandatory, "{command}");
+            assert_eq!(usize::from(command.max), mandatory + optional, "{command}");
+        }
+    }
+
+    #[test]
+    fn a_command_prints_as_it_is_typed() {
+        let (read, _) = Command::find(&["slot", "read"]).unwrap();
+        assert_eq!(read.to_string(), "slot read <slot>");
+        let (help, _) = Command::find(&["help"]).unwrap();
+        assert_eq!(help.to_string(), "help");
+    }
+}
