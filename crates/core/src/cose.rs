@@ -250,13 +250,11 @@ impl<'a> Headers<'a> {
             let at = reader.at();
             match reader.key()? {
                 Key::Int(label::ALG) if bucket == Bucket::Protected => {
-                    let algorithm = match reader.int() {
-                        Ok(number) => Algorithm::from_number(number),
-                        Err(Fault { reason: Reason::Type, .. }) => {
-                            reader.text()?;
-                            Algorithm::Other(0)
-                        }
-                        Err(fault) => return Err(fault),
+                    let start = *reader;
+                    let algorithm = match reader.key()? {
+                        Key::Int(number) => Algorithm::from_number(number),
+                        Key::Text(_) => Algorithm::Other(0),
+                        _ => return Err(start.fault(Reason::Type)),
                     };
                     set_once(&mut self.algorithm, algorithm, at)?;
                 }

@@ -217,8 +217,10 @@ impl<'a> Payload<'a> {
                 Generation::First => payload.generations.first = true,
                 Generation::Later => payload.generations.later = true,
             }
-            if let Some(value) = payload.values.get_mut(claim as usize) {
-                set_once(value, reader, at)?;
+            // Once generations are mixed, `profile` refuses the token anyway.
+            match payload.values.get_mut(claim as usize) {
+                Some(value) if !payload.generations.mixed() => set_once(value, reader, at)?,
+                _ => {}
             }
             reader.skip()?;
         }
@@ -229,14 +231,11 @@ impl<'a> Payload<'a> {
     /// The token's generation, by the profile claim and the claim keys, which
     /// must agree. Profile 1 may leave the claim out.
     pub fn profile(&self) -> Result<Profile, Fault> {
-        let fault =
-            |reason| Fault { claim: Some(Claim::Profile), ..self.start.fault(reason).into() };
-        let first = match self.generations {
-            Generations { first: true, later: true } => {
-                return Err(fault(Reason::MixedGenerations));
-            }
-            Generations { first, .. } => first,
-        };
+        let fault = |reason| Claim::Profile.fault(self.start.fault(reason));
+        if self.generations.mixed() {
+            return Err(fault(Reason::MixedGenerations));
+        }
+        let first = self.generations.first;
         let Some(mut value) = self.value(Claim::Profile) else {
             return if first { Ok(Profile::Psa1) } else { Err(fault(Reason::Missing)) };
         };
@@ -616,6 +615,12 @@ enum Generation {
 struct Generations {
     first: bool,
     later: bool,
+}
+
+impl Generations {
+    const fn mixed(self) -> bool {
+        self.first && self.later
+    }
 }
 
 /// What a certification reference looks like.
