@@ -238,7 +238,9 @@ impl<'s> Writer<'s> {
             // Backwards, as the contents move up into themselves.
             for to in (length.len()..room.len()).rev() {
                 let moved = room.get(to + 1 - length.len()).copied().unwrap_or_default();
-                room.get_mut(to).map(|byte| *byte = moved);
+                if let Some(byte) = room.get_mut(to) {
+                    *byte = moved;
+                }
             }
             copy(room, length);
         }
