@@ -12,6 +12,8 @@
 //! private half anyone can compute. The tokens say so in their claims.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "ca")]
+pub mod ca;
 mod fault;
 mod store;
 mod token;
@@ -23,13 +25,14 @@ use devid_core::Error;
 use devid_core::key::{PublicKey, Signature};
 use devid_core::limits::MAX_TOKEN_LEN;
 use devid_core::platform::{AssetId, Attestation, Crypto, Digest, KeyId, Keys, Storage};
+use devid_core::token::Profile;
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 pub use fault::{Counts, Fault, FaultPlan, POWERED_OFF};
-pub use token::{Profile, development_iak};
+pub use token::development_iak;
 
 use fault::{Kind, Outcome, Supply};
 use store::Store;
@@ -49,7 +52,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { profile: Profile::default(), max_asset_len: 2048, max_assets: 10, seed: None }
+        Self { profile: Profile::Rfc9783, max_asset_len: 2048, max_assets: 10, seed: None }
     }
 }
 
@@ -181,20 +184,15 @@ impl Keys for Sim {
             if self.keys.get(id.0)?.map(Zeroizing::new).is_some() {
                 return Err(Error::AlreadyExists);
             }
-            loop {
-                let scalar = Zeroizing::new(self.random.draw());
-                // One in 2^32 draws is no scalar of the curve.
-                if SigningKey::from_slice(scalar.as_slice()).is_ok() {
-                    return self.keys.put(id.0, scalar.as_slice());
-                }
-            }
+            let scalar = Zeroizing::new(<[u8; 32]>::from(self.random.key().to_bytes()));
+            self.keys.put(id.0, scalar.as_slice())
         })
     }
 
     fn public_key(&mut self, id: KeyId) -> Result<Option<PublicKey>, Error> {
         self.supply.run(Kind::Key, |_| {
             check_key(id)?;
-            signing_key(&self.keys, id)?.map(|key| public_half(&key)).transpose()
+            Ok(signing_key(&self.keys, id)?.map(|key| public_half(&key)))
         })
     }
 
@@ -284,6 +282,21 @@ struct Random {
 }
 
 impl Random {
+    #[cfg(feature = "ca")]
+    const fn system() -> Self {
+        Self { seed: None, drawn: 0 }
+    }
+
+    fn key(&mut self) -> SigningKey {
+        loop {
+            let scalar = Zeroizing::new(self.draw());
+            // One in 2^32 draws is no scalar of the curve.
+            if let Ok(key) = SigningKey::from_slice(scalar.as_slice()) {
+                return key;
+            }
+        }
+    }
+
     fn draw(&mut self) -> [u8; 32] {
         match self.seed {
             Some(seed) => {
@@ -309,6 +322,7 @@ fn sign(key: &SigningKey, digest: &Digest) -> Result<Signature, Error> {
     Ok(signature.to_bytes().into())
 }
 
-fn public_half(key: &SigningKey) -> Result<PublicKey, Error> {
+fn public_half(key: &SigningKey) -> PublicKey {
     PublicKey::from_point(key.verifying_key().to_sec1_point(false).as_bytes())
+        .expect("an uncompressed point")
 }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use devid_core::Error;
 use devid_core::key::PublicKey;
+use devid_core::token::Profile;
 use minicbor::Encoder;
 use minicbor::data::Tag;
 use minicbor::encode;
@@ -12,36 +13,13 @@ use p256::ecdsa::SigningKey;
 
 use crate::{public_half, sha256, sign};
 
-/// The three generations of PSA tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// `PSA_IOT_PROFILE_1`, the default of TF-M up to 2.2.
-    Iot1,
-    /// `http://arm.com/psa/2.0.0`, as TF-M 2.1 writes it.
-    Psa200,
-    /// `tag:psacertified.org,2023:psa#tfm`, RFC 9783.
-    #[default]
-    Rfc9783,
-}
-
-impl Profile {
-    /// What the profile claim holds.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Iot1 => "PSA_IOT_PROFILE_1",
-            Self::Psa200 => "http://arm.com/psa/2.0.0",
-            Self::Rfc9783 => "tag:psacertified.org,2023:psa#tfm",
-        }
-    }
-}
-
 /// The development IAK's private scalar is the SHA-256 of this, big-endian.
 const IAK_SEED: &str = "devid-sim development IAK, never trust";
 
 /// The public half of the key that signs every simulator's tokens. Its private
 /// half is no secret: whoever trusts it trusts everyone.
 pub fn development_iak() -> PublicKey {
-    public_half(&iak()).expect("the point of a P-256 key")
+    public_half(&iak())
 }
 
 fn iak() -> SigningKey {
@@ -127,8 +105,8 @@ fn claims(
     boot_seed: &[u8; 32],
 ) -> Encoded {
     let keys = match profile {
-        Profile::Iot1 => IOT_1,
-        Profile::Psa200 => PSA_2_0_0,
+        Profile::Psa1 => IOT_1,
+        Profile::Psa2 => PSA_2_0_0,
         Profile::Rfc9783 => RFC_9783,
     };
     let version = env!("CARGO_PKG_VERSION");
@@ -155,7 +133,7 @@ fn claims(
 fn instance_id(profile: Profile) -> [u8; 33] {
     let key = development_iak();
     let digest = match profile {
-        Profile::Iot1 | Profile::Psa200 => sha256(&[key.point()]),
+        Profile::Psa1 | Profile::Psa2 => sha256(&[key.point()]),
         Profile::Rfc9783 => {
             let (x, y) = key.coordinates();
             sha256(&[&encoded(|e| {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use devid_core::Error;
 use devid_core::platform::{AssetId, Attestation, Crypto, KeyId, Keys, Storage};
-use devid_sim::{Config, Fault, FaultPlan, POWERED_OFF, Profile, Sim, development_iak};
+use devid_core::token::Profile;
+use devid_sim::{Config, Fault, FaultPlan, POWERED_OFF, Sim, development_iak};
 
 const ASSET: AssetId = AssetId(0x2c00_4000);
 const KEY: KeyId = KeyId(0x3000_4000);
@@ -241,7 +242,7 @@ fn token(sim: &mut Sim, challenge: &[u8]) -> Result<Vec<u8>, Error> {
 
 #[test]
 fn a_token_has_the_length_told_before() {
-    for profile in [Profile::Iot1, Profile::Psa200, Profile::Rfc9783] {
+    for profile in [Profile::Psa1, Profile::Psa2, Profile::Rfc9783] {
         let mut sim = Sim::in_memory(Config { profile, ..SEEDED });
         for len in [32, 48, 64] {
             let token = token(&mut sim, &vec![1; len]).unwrap();
@@ -273,7 +274,7 @@ fn a_buffer_too_small_is_left_untouched_and_told_the_need() {
 /// Decoded here by hand, so that encoder and decoder are not the same mistake.
 #[test]
 fn a_token_is_signed_by_the_development_iak_and_says_so() {
-    for profile in [Profile::Iot1, Profile::Psa200, Profile::Rfc9783] {
+    for profile in [Profile::Psa1, Profile::Psa2, Profile::Rfc9783] {
         let mut sim = Sim::in_memory(Config { profile, ..SEEDED });
         let token = token(&mut sim, &[1; 48]).unwrap();
         let mut d = minicbor::Decoder::new(&token);

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A certification authority for development and tests: made on the spot, its
+//! keys in memory alone, gone with the value.
+
+use std::fmt;
+
+use devid_core::key::PublicKey;
+use devid_core::time::UnixTime;
+use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SerialNumber, SignatureAlgorithm,
+};
+use time::{Duration, OffsetDateTime};
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer;
+
+use crate::{Random, public_half, sha256};
+
+/// How long its certificates are valid.
+const VALIDITY: Duration = Duration::days(30);
+
+/// A root and, below it, the CA that issues.
+pub struct ThrowAwayCa {
+    root_der: Vec<u8>,
+    issuing_der: Vec<u8>,
+    issuing: Issuer<'static, Key>,
+    valid_from: OffsetDateTime,
+}
+
+/// Why a certification request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsrError {
+    /// Not one complete PKCS#10 request in DER.
+    Malformed,
+    /// The key is not P-256.
+    Key,
+    /// The request is not signed by the key it names: no proof of possession.
+    Signature,
+}
+
+impl ThrowAwayCa {
+    /// Makes the CA. Its certificates, and those it issues, are valid for 30
+    /// days from `now` on.
+    ///
+    /// # Panics
+    /// Where `now` is beyond the year 9999.
+    pub fn new(now: UnixTime) -> Self {
+        let valid_from = OffsetDateTime::from_unix_timestamp(now.0).expect("a year below 10000");
+        let root_key = Key::random();
+        let root = ca_params("devid throw-away root", &root_key, valid_from, 1);
+        let root_der = root.self_signed(&root_key).expect("the parameters are complete");
+
+        let issuing_key = Key::random();
+        let issuing = ca_params("devid throw-away CA", &issuing_key, valid_from, 0);
+        let issuing_der = issuing
+            .signed_by(&issuing_key, &Issuer::new(root, root_key))
+            .expect("the parameters are complete");
+        Self {
+            root_der: root_der.der().to_vec(),
+            issuing_der: issuing_der.der().to_vec(),
+            issuing: Issuer::new(issuing, issuing_key),
+            valid_from,
+        }
+    }
+
+    /// The root's certificate in DER: the trust anchor.
+    pub fn root(&self) -> &[u8] {
+        &self.root_der
+    }
+
+    /// Issues for a certification request once its signature proves that the
+    /// device holds the key. Returns the chain below the root, leaf first, as
+    /// concatenated DER. The subject is the request's.
+    pub fn issue(&self, csr: &[u8]) -> Result<Vec<u8>, CsrError> {
+        let (rest, csr) =
+            X509CertificationRequest::from_der(csr).map_err(|_| CsrError::Malformed)?;
+        if !rest.is_empty() {
+            return Err(CsrError::Malformed);
+        }
+        let info = &csr.certification_request_info;
+        let key = PublicKey::from_spki(info.subject_pki.raw).map_err(|_| CsrError::Key)?;
+        let verifier =
+            VerifyingKey::from_sec1_bytes(key.point().as_slice()).map_err(|_| CsrError::Key)?;
+        let signature =
+            Signature::from_der(&csr.signature_value.data).map_err(|_| CsrError::Signature)?;
+        verifier
+            .verify_prehash(&sha256(&[info.raw]), &signature)
+            .map_err(|_| CsrError::Signature)?;
+
+        let mut subject = DistinguishedName::new();
+        for attribute in info.subject.iter_attributes() {
+            let text = attribute.as_str().map_err(|_| CsrError::Malformed)?;
+            let kind = attribute.attr_type().iter().ok_or(CsrError::Malformed)?;
+            subject.push(DnType::from_oid(&kind.collect::<Vec<_>>()), text);
+        }
+        Ok(self.chain(&key, subject))
+    }
+
+    /// Certifies a key that cannot ask by itself, as the IAK. Returns the chain
+    /// below the root, leaf first, as concatenated DER.
+    pub fn certify(&self, key: &PublicKey, common_name: &str) -> Vec<u8> {
+        let mut subject = DistinguishedName::new();
+        subject.push(DnType::CommonName, common_name);
+        self.chain(key, subject)
+    }
+
+    fn chain(&self, key: &PublicKey, subject: DistinguishedName) -> Vec<u8> {
+        let mut params = params(subject, self.valid_from);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let leaf =
+            params.signed_by(&Point(*key), &self.issuing).expect("the parameters are complete");
+        [leaf.der(), self.issuing_der.as_slice()].concat()
+    }
+}
+
+fn ca_params(name: &str, key: &Key, valid_from: OffsetDateTime, path_len: u8) -> CertificateParams {
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, name);
+    let mut params = params(subject, valid_from);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_len));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    // RFC 7093, 2, method 1.
+    let key_id = sha256(&[key.public.0.point()])[..20].to_vec();
+    params.key_identifier_method = KeyIdMethod::PreSpecified(key_id);
+    params
+}
+
+fn params(subject: DistinguishedName, valid_from: OffsetDateTime) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = subject;
+    params.not_before = valid_from;
+    params.not_after = valid_from + VALIDITY;
+    params.use_authority_key_identifier_extension = true;
+    // Positive, and without a leading zero (RFC 5280, 4.1.2.2).
+    let mut serial = Random::system().draw()[..16].to_vec();
+    serial[0] = serial[0] & 0x7f | 0x40;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params
+}
+
+struct Point(PublicKey);
+
+impl PublicKeyData for Point {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.point()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+struct Key {
+    private: SigningKey,
+    public: Point,
+}
+
+impl Key {
+    fn random() -> Self {
+        let private = Random::system().key();
+        let public = Point(public_half(&private));
+        Self { private, public }
+    }
+}
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        self.public.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.public.algorithm()
+    }
+}
+
+impl rcgen::SigningKey for Key {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature: Signature = self
+            .private
+            .sign_prehash(&sha256(&[message]))
+            .map_err(|_| rcgen::Error::RemoteKeyError)?;
+        Ok(signature.to_der().as_bytes().to_vec())
+    }
+}
+
+impl fmt::Display for CsrError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "not a certification request in DER",
+            Self::Key => "the key is not on P-256",
+            Self::Signature => "no proof of possession: the request is not signed by its key",
+        })
+    }
+}
+
+impl std::error::Error for CsrError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=x/serialNumber=42`
+    const CSR: &[u8] = include_bytes!("../tests/openssl-csr.der");
+    const NOW: UnixTime = UnixTime(1_795_000_000);
+
+    #[test]
+    fn issues_for_a_request_of_another_implementation() {
+        let chain = ThrowAwayCa::new(NOW).issue(CSR).unwrap();
+        let chain = devid_core::chain::Chain::parse(&chain).unwrap();
+        let [leaf, issuing] = chain.certificates().collect::<Vec<_>>()[..] else { panic!() };
+        assert_eq!(leaf.subject.common_name(), Some("x"));
+        assert_eq!(leaf.subject.serial_number(), Some("42"));
+        assert!(leaf.ca.is_none());
+        assert!(issuing.ca.is_some());
+        assert_eq!((leaf.not_before, leaf.not_after), (NOW, UnixTime(NOW.0 + 30 * 86_400)));
+    }
+
+    #[test]
+    fn refuses_a_request_without_proof_of_possession() {
+        let ca = ThrowAwayCa::new(NOW);
+        let at = CSR.windows(2).position(|w| w == b"42").unwrap();
+        let mut forged = CSR.to_vec();
+        forged[at] ^= 1;
+        assert_eq!(ca.issue(&forged), Err(CsrError::Signature));
+    }
+
+    #[test]
+    fn refuses_a_request_cut_short_or_with_more_behind_it() {
+        let ca = ThrowAwayCa::new(NOW);
+        assert_eq!(ca.issue(&CSR[..CSR.len() - 1]), Err(CsrError::Malformed));
+        assert_eq!(ca.issue(&[CSR, &[0]].concat()), Err(CsrError::Malformed));
+    }
+}
