@@ -55,5 +55,5 @@ pub fn with<R>(
             state.is_open = true;
         }
         f(device)
-    })
+    })?
 }

@@ -18,7 +18,8 @@ pub(super) fn report(result: Result<(), Error>) -> c_int {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            LAST.with(|last| *last = Some(error));
+            // Not kept where the lock refuses: there is nobody to ask for it.
+            let _ = LAST.with(|last| *last = Some(error));
             -number(error.errno())
         }
     }
@@ -26,14 +27,14 @@ pub(super) fn report(result: Result<(), Error>) -> c_int {
 
 /// Serves `devid_last_error` itself: its own failure is not recorded.
 pub(super) fn report_last(place: Result<Place<devid_error>, Error>) -> c_int {
-    match place {
-        Ok(place) => {
-            let (code, detail) = LAST.with(|last| {
-                last.map_or((0, 0), |error| (error.code(), error.detail()))
-            });
-            place.put(devid_error { code, detail });
-            0
-        }
+    let written = place.and_then(|place| {
+        let (code, detail) =
+            LAST.with(|last| last.map_or((0, 0), |error| (error.code(), error.detail())))?;
+        place.put(devid_error { code, detail });
+        Ok(())
+    });
+    match written {
+        Ok(()) => 0,
         Err(error) => -number(error.errno()),
     }
 }

@@ -1,2 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Safe wrappers over the PSA interfaces that implement devid-core's platform traits.
+//! Safe wrappers over the PSA interfaces that implement devid-core's platform
+//! traits, and the lock that serialises their callers.
+#![no_std]
+
+mod attestation;
+mod crypto;
+mod keys;
+pub mod lock;
+mod status;
+mod storage;
+
+/// The PSA implementation of the image: TF-M's, or Mbed TLS's with Zephyr's
+/// secure storage.
+///
+/// PSA serialises its callers itself; only sequences of calls need the
+/// [`lock`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Psa;
