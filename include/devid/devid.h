@@ -1,0 +1,516 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Made from src/capi by cbindgen: `cargo xtask header`. Do not edit.
+ */
+
+/**
+ * @file
+ * @brief devid: an identity that others can check, for devices running on TF-M
+ * @defgroup devid devid
+ * @since 0.1
+ * @version 0.1.0
+ *
+ * Slots hold provisioned values; an identity slot holds a key in TF-M and the
+ * X.509 chain over it; tokens and evidence prove what runs on the device.
+ *
+ * All functions return 0 or a negative errno and are serialised by one lock:
+ * call them from threads, never from interrupts. Memory passed in stays the
+ * caller's and is not kept. Lengths and sizes are in bytes.
+ * @{
+ */
+
+
+#ifndef DEVID_DEVID_H_
+#define DEVID_DEVID_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+
+/**
+ * Bytes of a slot's name with its NUL.
+ */
+#define DEVID_NAME_SIZE 24
+
+/**
+ * For @p now: no time is known, and validity is not checked.
+ */
+#define DEVID_NO_TIME -1
+
+/**
+ * Longest subject attribute of a certification request, in bytes (X.520).
+ */
+#define DEVID_SUBJECT_MAX_LEN 64
+
+/**
+ * What a slot holds.
+ */
+enum devid_kind {
+    /**
+     * A key in TF-M and the certificate chain over it.
+     */
+    DEVID_KIND_IDENTITY = 1,
+    /**
+     * The chain over a key held elsewhere: the IAK's certificate.
+     */
+    DEVID_KIND_CHAIN = 2,
+    /**
+     * A trust anchor: one CA certificate.
+     */
+    DEVID_KIND_ANCHOR = 3,
+    /**
+     * Bytes whose meaning is the application's.
+     */
+    DEVID_KIND_DATA = 4,
+};
+
+/**
+ * Whether a slot holds a value.
+ */
+enum devid_slot_state {
+    /**
+     * Nothing. An identity may have a key all the same.
+     */
+    DEVID_SLOT_EMPTY = 0,
+    /**
+     * A value; for an identity, a chain.
+     */
+    DEVID_SLOT_PRESENT = 1,
+    /**
+     * A record that fails its digest: write or erase the slot.
+     */
+    DEVID_SLOT_CORRUPT = 2,
+};
+
+/**
+ * The failure behind the last negative errno.
+ */
+struct devid_error {
+    /**
+     * Number of the error, stable across releases; 0 for none yet.
+     */
+    uint8_t code;
+    /**
+     * What the number alone does not say: a limit or length in bytes, the
+     * offset of the first malformed byte, the refusal's number, or the PSA
+     * status as it came.
+     */
+    int32_t detail;
+};
+
+/**
+ * One slot, as devid_slot_info() and devid_slot_at() report it.
+ */
+struct devid_slot_info {
+    /**
+     * Its id.
+     */
+    uint8_t id;
+    /**
+     * True where the value changes during the device's life; false where it is
+     * the factory's.
+     */
+    bool operational;
+    /**
+     * True where the shell does not show the value.
+     */
+    bool secret;
+    /**
+     * What it holds.
+     */
+    enum devid_kind kind;
+    /**
+     * Whether it holds a value.
+     */
+    enum devid_slot_state state;
+    /**
+     * Length of the value in bytes, 0 without one.
+     */
+    uint32_t len;
+    /**
+     * Longest value in bytes.
+     */
+    uint32_t max_len;
+    /**
+     * Writes since it was last empty, 0 without a value.
+     */
+    uint32_t generation;
+    /**
+     * Its name, NUL-terminated.
+     */
+    char name[DEVID_NAME_SIZE];
+};
+
+/**
+ * Subject of a certification request. Each attribute may be NULL: it is left
+ * out then. UTF-8 of at most DEVID_SUBJECT_MAX_LEN bytes;
+ * @c serial_number in PrintableString's characters alone (IEEE 802.1AR, 8.6).
+ */
+struct devid_subject {
+    /**
+     * X.520 commonName, or NULL.
+     */
+    const char *common_name;
+    /**
+     * X.520 serialNumber, or NULL.
+     */
+    const char *serial_number;
+    /**
+     * X.520 organizationName, or NULL.
+     */
+    const char *organization;
+};
+
+/**
+ * What devid_id_install() checked.
+ */
+struct devid_checked {
+    /**
+     * Certificates in the chain.
+     */
+    uint8_t certificates;
+    /**
+     * Whether their validity was checked: true if a time was given.
+     */
+    bool validity_checked;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Opens the device: finds every slot's value and finishes what a power cut
+ * interrupted. The other functions do so themselves on first use.
+ *
+ * @retval 0 on success, also when open already.
+ * @retval -EIO the platform failed; devid_last_error() has the PSA status.
+ */
+int devid_init(void);
+
+/**
+ * Tells more of the last call that failed, on any thread. A diagnostic: where
+ * threads race, it is the failure of one of them.
+ *
+ * @param[out] error the failure.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p error is NULL or not aligned.
+ */
+int devid_last_error(struct devid_error *error);
+
+/**
+ * Tells about the slot at a place in the layout. Counting from 0 until
+ * -ENOENT lists all slots.
+ *
+ * @param index place in the layout, from 0.
+ * @param[out] info the slot.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p info is NULL or not aligned.
+ * @retval -ENOENT the layout has fewer slots.
+ * @retval -EIO the platform failed.
+ */
+int devid_slot_at(size_t index, struct devid_slot_info *info);
+
+/**
+ * Tells about one slot.
+ *
+ * @param slot the slot's id.
+ * @param[out] info the slot.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p info is NULL or not aligned.
+ * @retval -ENXIO there is no such slot.
+ * @retval -EIO the platform failed.
+ */
+int devid_slot_info(uint8_t slot, struct devid_slot_info *info);
+
+/**
+ * Finds a slot by its name.
+ *
+ * @param name the name, NUL-terminated.
+ * @param[out] slot the slot's id.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL, or the name is no name of a slot.
+ * @retval -ENXIO there is no such slot.
+ * @retval -EIO the platform failed.
+ */
+int devid_slot_find(const char *name, uint8_t *slot);
+
+/**
+ * Reads a slot's value. For an identity, chain or anchor: its certificates as
+ * concatenated DER, leaf first.
+ *
+ * @param slot the slot's id.
+ * @param[out] buf where the value goes, or NULL with @p size 0 to ask for its
+ *             length; untouched on failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the value; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, or @p len lies in @p buf.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOENT the slot is empty.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EILSEQ the record is corrupt.
+ * @retval -EIO the platform failed.
+ */
+int devid_slot_read(uint8_t slot, uint8_t *buf, size_t size, size_t *len);
+
+/**
+ * Replaces a slot's value, whole or not at all, power cuts included.
+ *
+ * A chain must be concatenated DER certificates, leaf first, each signed by
+ * the next, over the initial attestation key; an anchor one CA certificate.
+ * Certificates come to an identity by devid_id_install() alone.
+ *
+ * @param slot the slot's id.
+ * @param value the value.
+ * @param len its length in bytes, 1 to the slot's limit.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p value is NULL or @p len is 0.
+ * @retval -ENXIO there is no such slot.
+ * @retval -EFBIG the value is longer than the slot's limit.
+ * @retval -ENOTSUP the slot is an identity.
+ * @retval -EBADMSG a certificate is malformed.
+ * @retval -EPERM a certificate or chain was refused; see devid_last_error().
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_slot_write(uint8_t slot, const uint8_t *value, size_t len);
+
+/**
+ * Empties a slot, a corrupt one too. An identity loses its key as well: that
+ * cannot be undone.
+ *
+ * @param slot the slot's id.
+ *
+ * @retval 0 on success.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOENT the slot is empty.
+ * @retval -EIO the platform failed.
+ */
+int devid_slot_erase(uint8_t slot);
+
+/**
+ * Makes an identity's P-256 key in TF-M. It never leaves it.
+ *
+ * @param slot the identity's slot id.
+ *
+ * @retval 0 on success.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -EEXIST there is a key already: erase the slot first.
+ * @retval -ENOSPC the key storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_generate(uint8_t slot);
+
+/**
+ * Reads an identity's public key as a DER SubjectPublicKeyInfo (RFC 5480),
+ * 91 bytes.
+ *
+ * @param slot the identity's slot id.
+ * @param[out] buf where the key goes, or NULL with @p size 0; untouched on
+ *             failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the key; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, or @p len lies in @p buf.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT there is no key.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_public_key(uint8_t slot, uint8_t *buf, size_t size, size_t *len);
+
+/**
+ * Makes a PKCS#10 certification request (RFC 2986) in DER, signed by the
+ * identity's key.
+ *
+ * @param slot the identity's slot id.
+ * @param subject the subject, or NULL for an empty one.
+ * @param[out] buf where the request goes, or NULL with @p size 0; untouched
+ *             on failure. 512 bytes hold any.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the request; on -ENOBUFS the size needed, for
+ *             this request: the signature's DER varies by a few bytes.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, @p len lies in @p buf, or
+ *         an attribute of the subject is too long or has a wrong character.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT there is no key.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_csr(uint8_t slot,
+                 const struct devid_subject *subject,
+                 uint8_t *buf,
+                 size_t size,
+                 size_t *len);
+
+/**
+ * Installs the certificate chain over an identity's key, whole or not at all;
+ * it replaces a chain already there.
+ *
+ * @param slot the identity's slot id.
+ * @param chain concatenated DER certificates, leaf first.
+ * @param len its length in bytes.
+ * @param now seconds since 1970-01-01T00:00Z to check validity at, or
+ *            DEVID_NO_TIME.
+ * @param[out] checked what was checked, or NULL.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p chain is NULL, @p len is 0, or @p checked not aligned.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT there is no key.
+ * @retval -EFBIG the chain is longer than the slot's limit.
+ * @retval -EBADMSG a certificate is malformed.
+ * @retval -EPERM the chain was refused: another key, wrong order, a bad
+ *         signature, no CA, a key usage, or the time; see devid_last_error().
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_install(uint8_t slot,
+                     const uint8_t *chain,
+                     size_t len,
+                     int64_t now,
+                     struct devid_checked *checked);
+
+/**
+ * Reads one certificate of an identity, chain or anchor, in DER.
+ *
+ * @param slot the slot's id.
+ * @param index place in the chain, the leaf at 0.
+ * @param[out] buf where the certificate goes, or NULL with @p size 0;
+ *             untouched on failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the certificate; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, or @p len lies in @p buf.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot holds no certificates.
+ * @retval -ENOENT the slot is empty or the chain is shorter.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EILSEQ the record is corrupt.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_certificate(uint8_t slot, size_t index, uint8_t *buf, size_t size, size_t *len);
+
+/**
+ * Reads an identity's chain as concatenated DER, leaf first.
+ *
+ * @param slot the identity's slot id.
+ * @param[out] buf where the chain goes, or NULL with @p size 0; untouched on
+ *             failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the chain; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, or @p len lies in @p buf.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT no chain is installed.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EILSEQ the record is corrupt.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_chain(uint8_t slot, uint8_t *buf, size_t size, size_t *len);
+
+/**
+ * Tells how long a token will be.
+ *
+ * @param challenge_len length of the challenge: 32, 48 or 64 bytes.
+ * @param[out] len length of the token in bytes.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p len is NULL or not aligned, or the length is another.
+ * @retval -ENOTSUP the platform does not attest.
+ * @retval -EIO the platform failed.
+ */
+int devid_token_len(size_t challenge_len, size_t *len);
+
+/**
+ * Fetches the PSA attestation token for a challenge, as TF-M signed it.
+ *
+ * @param challenge the verifier's challenge.
+ * @param challenge_len its length: 32, 48 or 64 bytes.
+ * @param[out] buf where the token goes, or NULL with @p size 0; untouched on
+ *             failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the token; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
+ *         the challenge has another length.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -ENOTSUP the platform does not attest.
+ * @retval -EIO the platform failed.
+ */
+int devid_token(const uint8_t *challenge,
+                size_t challenge_len,
+                uint8_t *buf,
+                size_t size,
+                size_t *len);
+
+/**
+ * Fetches evidence: the token for a challenge and, where the @c iak slot holds
+ * one, the attestation key's certificate chain as @c x5chain in the token's
+ * unprotected header (RFC 9360). What TF-M signed is not touched.
+ *
+ * @param challenge the verifier's challenge.
+ * @param challenge_len its length: 32, 48 or 64 bytes.
+ * @param[out] buf where the evidence goes, or NULL with @p size 0; untouched
+ *             on failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the evidence; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
+ *         the challenge has another length.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EILSEQ the chain's record is corrupt; devid_token() still works.
+ * @retval -ENOTSUP the platform does not attest.
+ * @retval -EIO the platform failed.
+ */
+int devid_evidence(const uint8_t *challenge,
+                   size_t challenge_len,
+                   uint8_t *buf,
+                   size_t size,
+                   size_t *len);
+
+/**
+ * Reads the initial attestation key's public half as a DER
+ * SubjectPublicKeyInfo (RFC 5480), 91 bytes: what a verifier registers.
+ *
+ * @param[out] buf where the key goes, or NULL with @p size 0; untouched on
+ *             failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the key; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, or @p len lies in @p buf.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -ENOTSUP there is no such key, or the platform does not export it.
+ * @retval -EIO the platform failed.
+ */
+int devid_iak_public_key(uint8_t *buf, size_t size, size_t *len);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* DEVID_DEVID_H_ */
+
+/** @} */

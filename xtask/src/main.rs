@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The project's own chores. `cargo xtask ci` is the whole gate.
+
+mod ci;
+mod deny;
+mod header;
+mod size;
+mod tool;
+mod twister;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own chores", version)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Runs the whole gate.
+    Ci,
+    /// Makes include/devid/devid.h from src/capi.
+    Header {
+        /// Fails where the committed header differs, and writes nothing.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Reports flash, RAM and panics of the device's code against the budget.
+    Size,
+    /// Checks licences and sources of all dependencies against deny.toml.
+    Deny,
+    /// Runs the Twister suites in the Zephyr workspace found.
+    Twister {
+        /// Only the test suites below this folder.
+        #[arg(long)]
+        only: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().chore {
+        Chore::Ci => ci::run_all(),
+        Chore::Header { check: true } => header::check(),
+        Chore::Header { check: false } => header::write(),
+        Chore::Size => size::report(),
+        Chore::Deny => deny::check(),
+        Chore::Twister { only } => twister::run(only.as_deref()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What devid costs on the device, and that it cannot panic.
+//!
+//! The archive for C applications is linked alone, with every function of
+//! `devid.h` as a root and unused code removed; what PSA and Zephyr provide
+//! stays undefined. Whole images are measured by [`crate::twister`].
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
+use serde::Deserialize;
+
+use crate::tool::{
+    DEVICE_TARGET, cargo, command, ensure_device_target, output, root, run, target_dir,
+};
+
+/// `budget.toml`.
+#[derive(Deserialize)]
+pub(crate) struct Budget {
+    flash: u64,
+    flash_with_shell: u64,
+    ram: u64,
+    pub(crate) image: ImageBudget,
+}
+
+/// Limits of whole images.
+#[derive(Deserialize)]
+pub(crate) struct ImageBudget {
+    pub(crate) flash: u64,
+    pub(crate) ram: u64,
+    pub(crate) stack: u64,
+}
+
+impl Budget {
+    pub(crate) fn read() -> Result<Self> {
+        let text = fs::read_to_string(root().join("budget.toml")).context("budget.toml")?;
+        toml::from_str(&text).context("budget.toml")
+    }
+}
+
+/// Measures and prints; fails over budget, and where panicking code is linked.
+pub(crate) fn report() -> Result<()> {
+    ensure_device_target()?;
+    let budget = Budget::read()?;
+    println!("{:24} {:>8} {:>8}   budget", "devid linked alone", "flash", "RAM");
+    for (name, features, flash) in [
+        ("C API", &[][..], budget.flash),
+        ("C API and shell", &["--features", "shell"], budget.flash_with_shell),
+    ] {
+        let measured = Linked::build(features)?;
+        println!("{name:24} {:8} {:8}   {flash}, {}", measured.flash, measured.ram, budget.ram);
+        if !measured.panics.is_empty() {
+            bail!("{name}: device code can panic: {}", measured.panics.join(", "));
+        }
+        if measured.flash > flash || (features.is_empty() && measured.ram > budget.ram) {
+            bail!("{name}: over the budget of budget.toml");
+        }
+    }
+    Ok(())
+}
+
+/// The archive as linked.
+struct Linked {
+    flash: u64,
+    ram: u64,
+    panics: Vec<String>,
+}
+
+impl Linked {
+    fn build(features: &[&str]) -> Result<Self> {
+        let mut build = cargo(&["build", "--package", "devid-archive", "--profile", "device"]);
+        build.args(["--target", DEVICE_TARGET, "--quiet"]).args(features);
+        // This build is for measuring; a Zephyr build never sets this.
+        build.env("DEVID_REFERENCE_PSA", "1");
+        run(&mut build)?;
+        let archive = target_dir().join(DEVICE_TARGET).join("device/libdevid.a");
+        let image = target_dir().join(DEVICE_TARGET).join("device/devid-linked.elf");
+        link(&archive, &image, !features.is_empty())?;
+        Self::measure(&image)
+    }
+
+    fn measure(image: &Path) -> Result<Self> {
+        let bytes = fs::read(image).with_context(|| image.display().to_string())?;
+        let elf = object::File::parse(&*bytes)?;
+        let mut linked = Self { flash: 0, ram: 0, panics: Vec::new() };
+        for section in elf.sections() {
+            match section.kind() {
+                SectionKind::Text | SectionKind::ReadOnlyData => linked.flash += section.size(),
+                SectionKind::Data => {
+                    linked.flash += section.size();
+                    linked.ram += section.size();
+                }
+                SectionKind::UninitializedData => linked.ram += section.size(),
+                _ => {}
+            }
+        }
+        let names = elf.symbols().filter_map(|symbol| symbol.name().ok().map(str::to_owned));
+        linked.panics = names.filter(|name| name.contains("panicking")).collect();
+        Ok(linked)
+    }
+}
+
+fn link(archive: &Path, image: &Path, shell: bool) -> Result<()> {
+    let mut link = command(linker()?, &["-flavor", "gnu", "--gc-sections", "--entry=devid_init"]);
+    link.arg("--unresolved-symbols=ignore-all");
+    for function in functions_of_the_header()? {
+        link.arg(format!("--undefined={function}"));
+    }
+    if shell {
+        link.arg("--undefined=devid_console_run");
+    }
+    run(link.arg("-o").arg(image).arg(archive))
+}
+
+/// The linker that comes with the Rust toolchain.
+fn linker() -> Result<PathBuf> {
+    let sysroot = output(&mut command("rustc", &["--print", "sysroot"]))?;
+    let version = output(&mut command("rustc", &["-vV"]))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.context("rustc -vV names no host")?;
+    Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin/rust-lld"))
+}
+
+fn functions_of_the_header() -> Result<Vec<String>> {
+    let header = fs::read_to_string(root().join("include/devid/devid.h"))?;
+    let declared = header.lines().filter_map(|line| {
+        let name = line.strip_prefix("int ")?.split_once('(')?.0;
+        name.starts_with("devid_").then(|| name.to_owned())
+    });
+    Ok(declared.collect())
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Twister in a Zephyr workspace: the device tests where they count.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::size::Budget;
+use crate::tool::{command, ensure_device_target, find, root, run as run_command, target_dir};
+
+/// Platforms whose tests run here, and platforms that are built alone.
+const RUN: [&str; 2] = ["mps2/an521/cpu0/ns", "native_sim/native/64"];
+const BUILD: [&str; 2] = ["nrf5340dk/nrf5340/cpuapp/ns", "nrf9160dk/nrf9160/ns"];
+
+/// The scenarios whose difference is devid's price.
+const WITH: &str = "sample.devid.minimal";
+const WITHOUT: &str = "sample.devid.minimal.without";
+
+/// A Zephyr workspace.
+pub(crate) struct Workspace {
+    base: PathBuf,
+}
+
+impl Workspace {
+    /// `ZEPHYR_BASE`, or Zephyr's own default place.
+    pub(crate) fn find() -> Option<Self> {
+        let named = env::var_os("ZEPHYR_BASE").map(PathBuf::from);
+        let default = || Some(PathBuf::from(env::var_os("HOME")?).join("zephyrproject/zephyr"));
+        let base = named.or_else(default)?;
+        base.join("scripts/twister").is_file().then_some(Self { base })
+    }
+
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// The PATH with the workspace's virtual environment first, where it has
+    /// one at the place that Zephyr's guide gives it.
+    fn path(&self) -> OsString {
+        let venv = self.base.parent().map(|top| top.join(".venv/bin")).filter(|bin| bin.is_dir());
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::join_paths(venv.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
+    }
+}
+
+/// What Twister executed.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// Per platform: configurations run and passed, configurations built.
+    platforms: BTreeMap<String, (usize, usize)>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Twister:")?;
+        for (place, (platform, (run, built))) in self.platforms.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ";" };
+            write!(f, "{comma} {platform}: {run} run and passed, {built} built alone")?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Report {
+    testsuites: Vec<Suite>,
+}
+
+#[derive(Deserialize)]
+struct Suite {
+    name: String,
+    platform: String,
+    status: String,
+    #[serde(default)]
+    runnable: bool,
+    used_rom: Option<u64>,
+    used_ram: Option<u64>,
+}
+
+/// Runs Twister in the workspace found.
+pub(crate) fn run(only: Option<&str>) -> Result<()> {
+    let workspace = Workspace::find()
+        .context("no Zephyr workspace: set ZEPHYR_BASE, or lay one out in ~/zephyrproject")?;
+    let outcome = run_in(&workspace, only)?;
+    println!("{outcome}");
+    Ok(())
+}
+
+/// Runs Twister over `tests` and `samples`, or over one folder.
+pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcome> {
+    ensure_device_target()?;
+    let out = target_dir().join("twister");
+    let mut twister = command(
+        "python3",
+        &[&*workspace.base.join("scripts/twister").to_string_lossy(), "--inline-logs"],
+    );
+    twister.env("PATH", workspace.path()).env("ZEPHYR_BASE", &workspace.base);
+    if env::var_os("ZEPHYR_TOOLCHAIN_VARIANT").is_none()
+        && let Some(prefix) = find("arm-none-eabi-gcc").as_deref().and_then(Path::ancestor_prefix)
+    {
+        twister.env("ZEPHYR_TOOLCHAIN_VARIANT", "gnuarmemb").env("GNUARMEMB_TOOLCHAIN_PATH", prefix);
+    }
+    for folder in only.map_or(vec!["tests", "samples"], |folder| vec![folder]) {
+        twister.arg("--testsuite-root").arg(root().join(folder));
+    }
+    for platform in RUN.iter().chain(&BUILD) {
+        twister.args(["--platform", platform]);
+    }
+    twister.arg("--enable-size-report").arg("--outdir").arg(&out).arg("--clobber-output");
+    twister.arg(format!("--extra-args=EXTRA_ZEPHYR_MODULES={}", root().display()));
+    run_command(&mut twister)?;
+    judge(&out.join("twister.json"), only.is_none())
+}
+
+trait AncestorPrefix {
+    /// `/usr` of `/usr/bin/arm-none-eabi-gcc`.
+    fn ancestor_prefix(&self) -> Option<&Path>;
+}
+
+impl AncestorPrefix for Path {
+    fn ancestor_prefix(&self) -> Option<&Path> {
+        self.parent()?.parent()
+    }
+}
+
+/// Twister is content when everything was filtered out. We are not.
+fn judge(report: &Path, whole: bool) -> Result<Outcome> {
+    let text = fs::read_to_string(report).with_context(|| report.display().to_string())?;
+    let report: Report = serde_json::from_str(&text)?;
+    let mut outcome = Outcome::default();
+    for suite in &report.testsuites {
+        let counts = outcome.platforms.entry(suite.platform.clone()).or_default();
+        match suite.status.as_str() {
+            "passed" if suite.runnable => counts.0 += 1,
+            "passed" | "not run" => counts.1 += 1,
+            "filtered" | "skipped" => {}
+            other => bail!("{} on {}: {other}", suite.name, suite.platform),
+        }
+    }
+    if whole {
+        let count = |platform: &str| outcome.platforms.get(platform).copied().unwrap_or_default();
+        if let Some(platform) = RUN.iter().find(|platform| count(platform).0 == 0) {
+            bail!("Twister ran nothing on {platform}");
+        }
+        if let Some(platform) = BUILD.iter().find(|platform| count(platform).1 == 0) {
+            bail!("Twister built nothing for {platform}");
+        }
+        price(&report)?;
+    }
+    Ok(outcome)
+}
+
+/// The minimal image with devid less the same image without it.
+fn price(report: &Report) -> Result<()> {
+    let size = |scenario: &str| {
+        let suites = &mut report.testsuites.iter();
+        let suite = suites.find(|suite| {
+            suite.platform == RUN[0] && suite.name.rsplit('/').next() == Some(scenario)
+        });
+        suite.and_then(|suite| Some((suite.used_rom?, suite.used_ram?)))
+    };
+    let (with, without) = (
+        size(WITH).with_context(|| format!("{WITH} was not measured"))?,
+        size(WITHOUT).with_context(|| format!("{WITHOUT} was not measured"))?,
+    );
+    let (flash, ram) = (with.0.saturating_sub(without.0), with.1.saturating_sub(without.1));
+    let budget = Budget::read()?.image;
+    println!(
+        "devid in samples/minimal on {}: flash {flash} B (budget {}), RAM {ram} B (budget {})",
+        RUN[0], budget.flash, budget.ram
+    );
+    if flash > budget.flash || ram > budget.ram {
+        bail!("samples/minimal: devid is over the budget of budget.toml");
+    }
+    Ok(())
+}
