@@ -34,7 +34,7 @@ impl<'a> Chain<'a> {
     pub fn parse(der: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(der);
         let mut len = 0;
-        while len == 0 || !reader.bytes().is_empty() {
+        while len == 0 || !reader.is_at_end() {
             if len == MAX_CHAIN_CERTS {
                 return Err(Error::Refused(Refusal::TooManyCertificates));
             }

@@ -2,6 +2,8 @@
 //! The DER (X.690) that certificates and requests need: a strict reader that
 //! borrows, and a writer into a slice.
 
+use core::mem;
+
 use crate::error::{Error, Item};
 
 /// Tag octets, class and constructed bit included.
@@ -22,37 +24,53 @@ pub mod tag {
     pub const CONTEXT_3: u8 = 0xa3;
 }
 
-/// Reads elements one after another and knows where in the whole input it is.
+/// Reads elements one after another, descends into them, and knows where in the
+/// whole input it is.
 ///
-/// Lengths are definite, minimal and below 2^16; tag numbers are below 31.
-/// Errors are [`Error::Malformed`] with [`Item::Certificate`]; a bad length is
-/// reported at its first octet, anything else where the wrong element starts.
-#[derive(Clone, Copy, Debug)]
+/// Lengths are definite, minimal and below 2^16; tag numbers are below 31. A
+/// reader that stopped keeps the reason, so that the many small steps of a parser
+/// return in registers; `docs/adr/0002-own-der.md` has the figures.
+#[derive(Debug)]
 pub struct Reader<'a> {
-    rest: &'a [u8],
+    input: &'a [u8],
     at: usize,
+    end: usize,
+    error: Error,
 }
 
-/// One element.
+/// A reader met an error; [`Reader::error`] says which.
 #[derive(Clone, Copy, Debug)]
-pub struct Element<'a> {
-    /// Its tag octet.
-    pub tag: u8,
-    /// All its octets.
-    pub der: &'a [u8],
-    /// A reader over its contents.
-    pub value: Reader<'a>,
+pub struct Stop;
+
+/// An element that was entered: where the one around it ends.
+#[derive(Debug)]
+#[must_use = "an element must be left"]
+pub struct Outer {
+    end: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Reads from the start of the whole input.
     pub const fn new(input: &'a [u8]) -> Self {
-        Self { rest: input, at: 0 }
+        Self { input, at: 0, end: input.len(), error: malformed(0) }
     }
 
-    /// What has not been read yet.
-    pub const fn bytes(&self) -> &'a [u8] {
-        self.rest
+    /// Why reading stopped: [`Error::Malformed`] with [`Item::Certificate`], or
+    /// what was given to [`Reader::refuse`]. A bad length is reported at its first
+    /// octet, anything else where the wrong element or contents start.
+    pub const fn error(&self) -> Error {
+        self.error
+    }
+
+    /// Stops for a reason of the caller's.
+    pub const fn refuse(&mut self, error: Error) -> Stop {
+        self.error = error;
+        Stop
+    }
+
+    /// Stops because of what stands at that offset.
+    pub const fn malformed(&mut self, at: usize) -> Stop {
+        self.refuse(malformed(at))
     }
 
     /// Offset into the whole input of what comes next.
@@ -60,85 +78,137 @@ impl<'a> Reader<'a> {
         self.at
     }
 
-    /// The error that blames what comes next.
-    pub const fn malformed(&self) -> Error {
-        Error::Malformed { item: Item::Certificate, at: self.at as u32 }
+    /// How much of the element at hand was not read yet, in bytes.
+    pub const fn remaining(&self) -> usize {
+        self.end.saturating_sub(self.at)
+    }
+
+    /// Whether the element at hand was read to its end.
+    pub const fn is_at_end(&self) -> bool {
+        self.remaining() == 0
+    }
+
+    /// Passes over what remains of the element at hand.
+    pub const fn skip(&mut self) {
+        self.at = self.end;
     }
 
     /// Whether the next element has that tag.
     pub fn is_next(&self, tag: u8) -> bool {
-        self.rest.first() == Some(&tag)
+        self.rest().first() == Some(&tag)
     }
 
-    /// Reads an element of any tag.
-    pub fn any(&mut self) -> Result<Element<'a>, Error> {
-        let (tag, header_len, len) = match *self.rest {
-            [tag, ..] if tag & 0x1f == 0x1f => return Err(self.malformed()),
-            [tag, len @ ..=0x7f, ..] => (tag, 2, usize::from(len)),
-            [tag, 0x81, len @ 0x80..=0xff, ..] => (tag, 3, usize::from(len)),
-            [tag, 0x82, high @ 1..=0xff, low, ..] => {
-                (tag, 4, usize::from(high) << 8 | usize::from(low))
-            }
-            [] => return Err(self.malformed()),
-            _ => return Err(self.bad_length()),
-        };
-        let Some((der, rest)) = self.rest.split_at_checked(header_len + len) else {
-            return Err(self.bad_length());
-        };
-        let (_, contents) = der.split_at_checked(header_len).unwrap_or_default();
-        let value = Reader { rest: contents, at: self.at + header_len };
-        *self = Reader { rest, at: self.at + der.len() };
-        Ok(Element { tag, der, value })
+    /// Starts to read within the next element, which must have that tag.
+    pub fn enter(&mut self, tag: u8) -> Result<Outer, Stop> {
+        let end = self.header(tag)?;
+        Ok(Outer { end: mem::replace(&mut self.end, end) })
     }
 
-    /// Reads an element that must have that tag.
-    pub fn element(&mut self, tag: u8) -> Result<Element<'a>, Error> {
-        if self.is_next(tag) { self.any() } else { Err(self.malformed()) }
+    /// Ends reading within an element, and refuses anything left over in it.
+    pub const fn leave(&mut self, outer: Outer) -> Result<(), Stop> {
+        if !self.is_at_end() {
+            return Err(self.malformed(self.at));
+        }
+        self.end = outer.end;
+        Ok(())
     }
 
-    /// Reads an element that must have that tag; a reader over its contents.
-    pub fn contents(&mut self, tag: u8) -> Result<Reader<'a>, Error> {
-        Ok(self.element(tag)?.value)
+    /// Enters a BIT STRING of whole octets.
+    pub fn enter_bits(&mut self) -> Result<Outer, Stop> {
+        let outer = self.enter(tag::BIT_STRING)?;
+        if !self.is_next(0) {
+            return Err(self.malformed(self.at));
+        }
+        self.at += 1;
+        Ok(outer)
+    }
+
+    /// Refuses anything left over in the whole input.
+    pub const fn finish(&self) -> Result<(), Error> {
+        if self.is_at_end() { Ok(()) } else { Err(malformed(self.at)) }
+    }
+
+    /// Reads an element, which must have that tag: all its octets.
+    pub fn element(&mut self, tag: u8) -> Result<&'a [u8], Stop> {
+        let from = self.at;
+        self.at = self.header(tag)?;
+        Ok(self.since(from))
+    }
+
+    /// Reads an element, which must have that tag: its contents.
+    pub fn contents(&mut self, tag: u8) -> Result<&'a [u8], Stop> {
+        let end = self.header(tag)?;
+        let from = mem::replace(&mut self.at, end);
+        Ok(self.since(from))
+    }
+
+    /// Reads an element of any tag: tag and contents.
+    pub fn any(&mut self) -> Result<(u8, &'a [u8]), Stop> {
+        match self.rest().first() {
+            Some(&tag) if tag & 0x1f != 0x1f => Ok((tag, self.contents(tag)?)),
+            _ => Err(self.malformed(self.at)),
+        }
+    }
+
+    /// The octets read from that offset on.
+    pub fn since(&self, from: usize) -> &'a [u8] {
+        self.input.get(from..self.at).unwrap_or_default()
     }
 
     /// Reads an INTEGER that is not negative, as big-endian bytes: one to
     /// `max_len` of them, without leading zeros except for the number 0.
-    pub fn unsigned(&mut self, max_len: usize) -> Result<&'a [u8], Error> {
+    pub fn unsigned(&mut self, max_len: usize) -> Result<&'a [u8], Stop> {
         let value = self.contents(tag::INTEGER)?;
-        let magnitude = match value.rest {
+        let magnitude = match value {
             [0, magnitude @ ..] if matches!(magnitude, [0x80..=0xff, ..]) => magnitude,
-            [0] | [1..=0x7f, ..] => value.rest,
-            _ => return Err(value.malformed()),
+            [0] | [1..=0x7f, ..] => value,
+            _ => &[],
         };
-        if magnitude.len() <= max_len { Ok(magnitude) } else { Err(value.malformed()) }
-    }
-
-    /// Reads a BIT STRING of whole octets; a reader over these.
-    pub fn octets(&mut self) -> Result<Reader<'a>, Error> {
-        let value = self.contents(tag::BIT_STRING)?;
-        match value.rest {
-            [0, rest @ ..] => Ok(Reader { rest, at: value.at + 1 }),
-            _ => Err(value.malformed()),
+        if (1..=max_len).contains(&magnitude.len()) {
+            Ok(magnitude)
+        } else {
+            Err(self.malformed(self.at - value.len()))
         }
     }
 
     /// Reads a BOOLEAN with DEFAULT FALSE, which DER omits unless it is TRUE.
-    pub fn default_false(&mut self) -> Result<bool, Error> {
+    pub fn default_false(&mut self) -> Result<bool, Stop> {
         if !self.is_next(tag::BOOLEAN) {
             return Ok(false);
         }
-        let value = self.contents(tag::BOOLEAN)?;
-        if value.rest == [0xff] { Ok(true) } else { Err(value.malformed()) }
+        match self.contents(tag::BOOLEAN)? {
+            [0xff] => Ok(true),
+            value => Err(self.malformed(self.at - value.len())),
+        }
     }
 
-    /// Refuses anything left over.
-    pub const fn finish(&self) -> Result<(), Error> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.malformed()) }
+    fn rest(&self) -> &'a [u8] {
+        self.input.get(self.at..self.end).unwrap_or_default()
     }
 
-    const fn bad_length(&self) -> Error {
-        Error::Malformed { item: Item::Certificate, at: self.at as u32 + 1 }
+    /// Reads a tag, which must be that one, and a length. Returns where the
+    /// contents end.
+    fn header(&mut self, tag: u8) -> Result<usize, Stop> {
+        let rest = self.rest();
+        if rest.first() != Some(&tag) {
+            return Err(self.malformed(self.at));
+        }
+        let (header_len, len) = match *rest {
+            [_, len @ ..=0x7f, ..] => (2, usize::from(len)),
+            [_, 0x81, len @ 0x80..=0xff, ..] => (3, usize::from(len)),
+            [_, 0x82, high @ 1..=0xff, low, ..] => (4, usize::from(high) << 8 | usize::from(low)),
+            _ => (usize::MAX, 0),
+        };
+        if rest.len().checked_sub(header_len).is_none_or(|room| room < len) {
+            return Err(self.malformed(self.at + 1));
+        }
+        self.at += header_len;
+        Ok(self.at + len)
     }
+}
+
+const fn malformed(at: usize) -> Error {
+    Error::Malformed { item: Item::Certificate, at: at as u32 }
 }
 
 /// Writes elements into a slice.

@@ -2,7 +2,7 @@
 //! X.509 v3 certificates (RFC 5280) of P-256 keys, signed by P-256 keys with
 //! ECDSA and SHA-256.
 
-use crate::der::{Element, Reader, tag};
+use crate::der::{Reader, Stop, tag};
 use crate::error::{Error, Refusal};
 use crate::key::{PublicKey, Signature};
 use crate::limits::MAX_CERT_LEN;
@@ -93,42 +93,47 @@ impl<'a> Certificate<'a> {
     /// Reads the certificate that comes next, with the errors of
     /// [`Certificate::parse`]. What follows it stays in the reader.
     pub fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let certificate = reader.element(tag::SEQUENCE)?;
-        if certificate.der.len() > MAX_CERT_LEN {
-            return Err(Error::TooLarge { limit: MAX_CERT_LEN as u32 });
-        }
-        let mut fields = certificate.value;
-        let tbs = fields.element(tag::SEQUENCE)?;
-        ecdsa_with_sha256(&mut fields)?;
-        let signature = signature(&mut fields)?;
-        fields.finish()?;
+        Self::fields(reader).map_err(|Stop| reader.error())
+    }
 
-        let mut fields = tbs.value;
-        version_3(&mut fields)?;
-        let serial = fields.unsigned(20)?;
-        ecdsa_with_sha256(&mut fields)?;
-        let issuer = Name::read(&mut fields)?;
-        let mut validity = fields.contents(tag::SEQUENCE)?;
-        let not_before = time(&mut validity)?;
-        let not_after = time(&mut validity)?;
-        validity.finish()?;
-        let subject = Name::read(&mut fields)?;
-        let spki = fields.element(tag::SEQUENCE)?.der;
-        let public_key = PublicKey::from_spki(spki).map_err(|_| ALGORITHM)?;
-        let extensions = Extensions::read(&mut fields)?;
-        fields.finish()?;
+    fn fields(reader: &mut Reader<'a>) -> Result<Self, Stop> {
+        let start = reader.at();
+        let certificate = reader.enter(tag::SEQUENCE)?;
+        if reader.at() - start + reader.remaining() > MAX_CERT_LEN {
+            return Err(reader.refuse(Error::TooLarge { limit: MAX_CERT_LEN as u32 }));
+        }
+        let tbs_start = reader.at();
+        let tbs = reader.enter(tag::SEQUENCE)?;
+        version_3(reader)?;
+        let serial = reader.unsigned(20)?;
+        ecdsa_with_sha256(reader)?;
+        let issuer = Name::read(reader)?;
+        let validity = reader.enter(tag::SEQUENCE)?;
+        let not_before = time(reader)?;
+        let not_after = time(reader)?;
+        reader.leave(validity)?;
+        let subject = Name::read(reader)?;
+        let spki = reader.element(tag::SEQUENCE)?;
+        let public_key = PublicKey::from_spki(spki).map_err(|_| reader.refuse(ALGORITHM))?;
+        let (ca, key_usage) = extensions(reader)?;
+        reader.leave(tbs)?;
+        let tbs = reader.since(tbs_start);
+
+        ecdsa_with_sha256(reader)?;
+        let signature = signature(reader)?;
+        reader.leave(certificate)?;
 
         Ok(Self {
-            der: certificate.der,
-            tbs: tbs.der,
+            der: reader.since(start),
+            tbs,
             serial,
             issuer,
             not_before,
             not_after,
             subject,
             public_key,
-            ca: extensions.ca,
-            key_usage: extensions.key_usage,
+            ca,
+            key_usage,
             signature,
         })
     }
@@ -152,34 +157,31 @@ impl KeyUsage {
 
     /// Reads the contents of the extension: a named bit list, so without
     /// trailing zero bits, and with at least one bit set.
-    fn read(mut extension: Reader<'_>) -> Result<Self, Error> {
-        let value = extension.contents(tag::BIT_STRING)?;
-        extension.finish()?;
-        match *value.bytes() {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Stop> {
+        match *reader.contents(tag::BIT_STRING)? {
             [unused, first @ 1..=0xff] if u32::from(unused) == first.trailing_zeros() => {
                 Ok(Self(first))
             }
             // decipherOnly is the ninth bit.
             [7, first, 0x80] => Ok(Self(first)),
-            _ => Err(value.malformed()),
+            ref value => Err(reader.malformed(reader.at() - value.len())),
         }
     }
 }
 
 impl Ca {
     /// Reads the contents of the extension.
-    fn read(mut extension: Reader<'_>) -> Result<Option<Self>, Error> {
-        let mut fields = extension.contents(tag::SEQUENCE)?;
-        extension.finish()?;
-        let ca = fields.default_false()?;
-        let path_len = match fields.bytes() {
-            [_, ..] if ca => match *fields.unsigned(4)? {
+    fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, Stop> {
+        let outer = reader.enter(tag::SEQUENCE)?;
+        let ca = reader.default_false()?;
+        let mut path_len = None;
+        if ca && !reader.is_at_end() {
+            path_len = match *reader.unsigned(4)? {
                 [number] => Some(number),
                 _ => Some(u8::MAX),
-            },
-            _ => None,
-        };
-        fields.finish()?;
+            };
+        }
+        reader.leave(outer)?;
         Ok(ca.then_some(Self { path_len }))
     }
 }
@@ -206,149 +208,129 @@ impl<'a> Name<'a> {
         self.find(attribute::ORGANIZATION)
     }
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let name = reader.element(tag::SEQUENCE)?;
-        let mut attributes = Attributes::new(name.value);
-        while attributes.next()?.is_some() {}
-        Ok(Self { der: name.der })
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Stop> {
+        let start = reader.at();
+        Self::walk(reader, attribute::COMMON_NAME)?;
+        Ok(Self { der: reader.since(start) })
     }
 
     fn find(&self, attribute: [u8; 3]) -> Option<&'a str> {
-        let mut attributes = Attributes::new(Reader::new(self.der).contents(tag::SEQUENCE).ok()?);
-        while let Some((found, value)) = attributes.next().ok()? {
-            if found == attribute {
-                return match value.tag {
-                    tag::UTF8_STRING | tag::PRINTABLE_STRING => {
-                        core::str::from_utf8(value.value.bytes()).ok()
-                    }
-                    _ => None,
-                };
+        match Self::walk(&mut Reader::new(self.der), attribute) {
+            Ok(Some((tag::UTF8_STRING | tag::PRINTABLE_STRING, text))) => {
+                core::str::from_utf8(text).ok()
             }
+            _ => None,
         }
-        None
-    }
-}
-
-/// A name's attributes, whichever RelativeDistinguishedName they are in.
-struct Attributes<'a> {
-    names: Reader<'a>,
-    name: Reader<'a>,
-}
-
-impl<'a> Attributes<'a> {
-    const fn new(names: Reader<'a>) -> Self {
-        Self { names, name: Reader::new(&[]) }
     }
 
-    /// The next attribute's type and value.
-    fn next(&mut self) -> Result<Option<(&'a [u8], Element<'a>)>, Error> {
-        if self.name.bytes().is_empty() {
-            if self.names.bytes().is_empty() {
-                return Ok(None);
-            }
-            self.name = self.names.contents(tag::SET)?;
-        }
-        let mut attribute = self.name.contents(tag::SEQUENCE)?;
-        let kind = attribute.contents(tag::OBJECT_IDENTIFIER)?.bytes();
-        let value = attribute.any()?;
-        attribute.finish()?;
-        Ok(Some((kind, value)))
-    }
-}
-
-/// The extensions that are read here.
-struct Extensions {
-    ca: Option<Ca>,
-    key_usage: Option<KeyUsage>,
-}
-
-impl Extensions {
-    /// Reads `[3] EXPLICIT SEQUENCE SIZE (1..MAX) OF Extension`, if it is next.
-    fn read(tbs: &mut Reader<'_>) -> Result<Self, Error> {
-        let mut extensions = Self { ca: None, key_usage: None };
-        if !tbs.is_next(tag::CONTEXT_3) {
-            return Ok(extensions);
-        }
-        let mut explicit = tbs.contents(tag::CONTEXT_3)?;
-        let list = explicit.contents(tag::SEQUENCE)?;
-        explicit.finish()?;
-
-        let mut rest = list;
-        loop {
-            let this = rest;
-            let (id, critical, value) = extension(&mut rest)?;
-            let mut earlier = list;
-            while earlier.at() < this.at() {
-                if extension(&mut earlier)?.0 == id {
-                    return Err(this.malformed());
+    /// Reads a whole Name; tag and contents of the first attribute of that type.
+    fn walk(reader: &mut Reader<'a>, attribute: [u8; 3]) -> Result<Option<(u8, &'a [u8])>, Stop> {
+        let mut found = None;
+        let names = reader.enter(tag::SEQUENCE)?;
+        while !reader.is_at_end() {
+            let name = reader.enter(tag::SET)?;
+            loop {
+                let pair = reader.enter(tag::SEQUENCE)?;
+                let is_wanted = reader.contents(tag::OBJECT_IDENTIFIER)? == attribute;
+                let value = reader.any()?;
+                reader.leave(pair)?;
+                if is_wanted && found.is_none() {
+                    found = Some(value);
+                }
+                if reader.is_at_end() {
+                    break;
                 }
             }
-            match *id {
-                [0x55, 0x1d, 15] => extensions.key_usage = Some(KeyUsage::read(value)?),
-                [0x55, 0x1d, 19] => extensions.ca = Ca::read(value)?,
-                // subjectAltName and extKeyUsage: nothing here depends on them.
-                [0x55, 0x1d, 17 | 37] => {}
-                _ if critical => return Err(Error::Refused(Refusal::CriticalExtension)),
-                _ => {}
-            }
-            if rest.bytes().is_empty() {
-                return Ok(extensions);
-            }
+            reader.leave(name)?;
         }
+        reader.leave(names)?;
+        Ok(found)
     }
 }
 
-/// Reads one Extension: its id, whether it is critical, and its value.
-fn extension<'a>(list: &mut Reader<'a>) -> Result<(&'a [u8], bool, Reader<'a>), Error> {
-    let mut fields = list.contents(tag::SEQUENCE)?;
-    let id = fields.contents(tag::OBJECT_IDENTIFIER)?.bytes();
-    let critical = fields.default_false()?;
-    let value = fields.contents(tag::OCTET_STRING)?;
-    fields.finish()?;
-    Ok((id, critical, value))
+/// Reads `[3] EXPLICIT SEQUENCE SIZE (1..MAX) OF Extension`, if it is next.
+fn extensions(reader: &mut Reader<'_>) -> Result<(Option<Ca>, Option<KeyUsage>), Stop> {
+    let (mut ca, mut key_usage) = (None, None);
+    if !reader.is_next(tag::CONTEXT_3) {
+        return Ok((ca, key_usage));
+    }
+    let explicit = reader.enter(tag::CONTEXT_3)?;
+    let list = reader.enter(tag::SEQUENCE)?;
+    let first = reader.at();
+    loop {
+        let this = reader.at();
+        let mut earlier = Reader::new(reader.since(first));
+        let extension = reader.enter(tag::SEQUENCE)?;
+        let id = reader.element(tag::OBJECT_IDENTIFIER)?;
+        while let Ok(fields) = earlier.contents(tag::SEQUENCE) {
+            if fields.starts_with(id) {
+                return Err(reader.malformed(this));
+            }
+        }
+        let is_critical = reader.default_false()?;
+        let value = reader.enter(tag::OCTET_STRING)?;
+        match *id {
+            [6, 3, 0x55, 0x1d, 15] => key_usage = Some(KeyUsage::read(reader)?),
+            [6, 3, 0x55, 0x1d, 19] => ca = Ca::read(reader)?,
+            // subjectAltName and extKeyUsage: nothing here depends on them.
+            [6, 3, 0x55, 0x1d, 17 | 37] => reader.skip(),
+            _ if is_critical => {
+                return Err(reader.refuse(Error::Refused(Refusal::CriticalExtension)));
+            }
+            _ => reader.skip(),
+        }
+        reader.leave(value)?;
+        reader.leave(extension)?;
+        if reader.is_at_end() {
+            break;
+        }
+    }
+    reader.leave(list)?;
+    reader.leave(explicit)?;
+    Ok((ca, key_usage))
 }
 
 const ALGORITHM: Error = Error::Refused(Refusal::Algorithm);
 
-fn ecdsa_with_sha256(fields: &mut Reader<'_>) -> Result<(), Error> {
-    let algorithm = fields.element(tag::SEQUENCE)?.der;
-    if algorithm == ECDSA_WITH_SHA256 { Ok(()) } else { Err(ALGORITHM) }
+fn ecdsa_with_sha256(reader: &mut Reader<'_>) -> Result<(), Stop> {
+    let algorithm = reader.element(tag::SEQUENCE)?;
+    if algorithm == ECDSA_WITH_SHA256 { Ok(()) } else { Err(reader.refuse(ALGORITHM)) }
 }
 
 /// Reads `[0] EXPLICIT INTEGER { v3(2) }`; without it the version is v1.
-fn version_3(fields: &mut Reader<'_>) -> Result<(), Error> {
-    if fields.is_next(tag::CONTEXT_0) && fields.any()?.der == [0xa0, 3, 2, 1, 2] {
+fn version_3(reader: &mut Reader<'_>) -> Result<(), Stop> {
+    if reader.is_next(tag::CONTEXT_0) && reader.contents(tag::CONTEXT_0)? == [2, 1, 2] {
         Ok(())
     } else {
-        Err(Error::Refused(Refusal::Version))
+        Err(reader.refuse(Error::Refused(Refusal::Version)))
     }
 }
 
 /// Reads a Time: UTCTime or GeneralizedTime, for whatever year (RFC 5280,
 /// 4.1.2.5, has CAs use the one until 2049 and readers take both).
-fn time(fields: &mut Reader<'_>) -> Result<UnixTime, Error> {
-    let (value, time) = if fields.is_next(tag::UTC_TIME) {
-        let value = fields.contents(tag::UTC_TIME)?;
-        (value, UnixTime::from_utc_time(value.bytes()))
+fn time(reader: &mut Reader<'_>) -> Result<UnixTime, Stop> {
+    let (text, time) = if reader.is_next(tag::UTC_TIME) {
+        let text = reader.contents(tag::UTC_TIME)?;
+        (text, UnixTime::from_utc_time(text))
     } else {
-        let value = fields.contents(tag::GENERALIZED_TIME)?;
-        (value, UnixTime::from_generalized_time(value.bytes()))
+        let text = reader.contents(tag::GENERALIZED_TIME)?;
+        (text, UnixTime::from_generalized_time(text))
     };
-    time.ok_or(value.malformed())
+    time.ok_or_else(|| reader.malformed(reader.at() - text.len()))
 }
 
 /// Reads `BIT STRING { SEQUENCE { r INTEGER, s INTEGER } }` (RFC 5758, 3.2).
-fn signature(fields: &mut Reader<'_>) -> Result<Signature, Error> {
-    let mut bits = fields.octets()?;
-    let mut numbers = bits.contents(tag::SEQUENCE)?;
-    bits.finish()?;
+fn signature(reader: &mut Reader<'_>) -> Result<Signature, Stop> {
+    let bits = reader.enter_bits()?;
+    let numbers = reader.enter(tag::SEQUENCE)?;
     let mut signature = [0; 64];
     for half in signature.chunks_exact_mut(32) {
-        let number = numbers.unsigned(half.len())?;
+        let number = reader.unsigned(half.len())?;
         for (to, from) in half.iter_mut().rev().zip(number.iter().rev()) {
             *to = *from;
         }
     }
-    numbers.finish()?;
+    reader.leave(numbers)?;
+    reader.leave(bits)?;
     Ok(signature)
 }

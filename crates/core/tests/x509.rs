@@ -80,7 +80,7 @@ fn refused(refusal: Refusal) -> Result<Checked, Error> {
 }
 
 fn parse_error(der: &[u8]) -> Error {
-    Certificate::parse(der).err().expect("must not be a certificate")
+    Certificate::parse(der).expect_err("must not be a certificate")
 }
 
 fn malformed(at: u32) -> Error {
@@ -575,7 +575,7 @@ fn checks_validity_only_at_a_time() {
 
 #[test]
 fn takes_one_ca_as_an_anchor() {
-    let mut anchor = |der: &[u8]| chain::check_anchor(&mut Software, der, NOW);
+    let anchor = |der: &[u8]| chain::check_anchor(&mut Software, der, NOW);
     let checked = Ok(Checked { certificates: 1, validity_checked: true });
     assert_eq!(anchor(&vector("root")), checked);
     assert_eq!(anchor(&vector("intermediate")), checked);
