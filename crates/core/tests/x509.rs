@@ -626,6 +626,23 @@ fn never_accepts_a_flipped_bit() {
     }
 }
 
+#[test]
+fn reads_or_refuses_whatever_stands_at_a_byte() {
+    let der = vector("leaf");
+    let mut changed = der.clone();
+    for at in 0..der.len() {
+        for value in 0..=u8::MAX {
+            changed[at] = value;
+            if let Ok(certificate) = Certificate::parse(&changed) {
+                assert_eq!(certificate.der, changed);
+            }
+        }
+        changed[at] = der[at];
+        let missing = [&der[..at], &der[at + 1..]].concat();
+        assert!(Certificate::parse(&missing).is_err(), "without byte {at}");
+    }
+}
+
 /// Runs `openssl` on `input`; whether it succeeded, and all it said. `None`
 /// where there is no such program.
 fn openssl(arguments: &[&str], input: &[u8]) -> Option<(bool, String)> {
