@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What each operation costs in PSA calls.
+
+mod common;
+
+use common::*;
+use devid_core::csr::Subject;
+use devid_core::device::Device;
+use devid_core::layout::STANDARD;
+use devid_sim::ca::ThrowAwayCa;
+use devid_sim::{Config, Counts, Sim};
+
+/// Runs an operation and prints what it cost.
+fn cost<'a>(
+    name: &str,
+    device: &mut Device<'a, Sim>,
+    operation: impl FnOnce(&mut Device<'a, Sim>),
+) -> Counts {
+    let before = device.platform().counts();
+    operation(device);
+    let made = device.platform().counts() - before;
+    println!(
+        "{name:<40} storage {} (get {} set {} remove {}) keys {} crypto {} attestation {}",
+        made.storage(),
+        made.gets,
+        made.sets,
+        made.removes,
+        made.keys,
+        made.crypto,
+        made.attestation
+    );
+    made
+}
+
+#[test]
+fn reads_writes_and_evidence_keep_their_budgets() {
+    let mut device = open(Sim::in_memory(SEEDED), STANDARD).unwrap();
+    cost("start, empty", &mut device, |device| {
+        device.mount().unwrap();
+    });
+    let write = |device: &mut Device<'_, Sim>| device.write(SERIAL, &[1; 64]).unwrap();
+    assert!(cost("first write", &mut device, write).storage() <= 3);
+    assert!(cost("write", &mut device, write).storage() <= 3);
+    let read = |device: &mut Device<'_, Sim>| drop(device.read(SERIAL).unwrap().len());
+    assert!(cost("read", &mut device, read).storage() <= 2);
+
+    let generated = cost("generate", &mut device, |device| drop(device.generate(IDEVID).unwrap()));
+    assert_eq!(generated.storage(), 0);
+    let requested = cost("csr", &mut device, |device| {
+        device.csr(IDEVID, &Subject::default()).unwrap();
+    });
+    assert_eq!((requested.storage(), requested.attestation), (0, 0));
+    let ca = ThrowAwayCa::new(NOW);
+    let chain = ca.certify(&device.public_key(IDEVID).unwrap(), "device");
+    let installed = cost("install", &mut device, |device| {
+        device.install(IDEVID, &chain, Some(NOW)).unwrap();
+    });
+    assert!(installed.storage() <= 3);
+
+    let evidence = |device: &mut Device<'_, Sim>| drop(device.evidence(&[1; 32]).unwrap().len());
+    let bare = cost("evidence without a chain", &mut device, evidence);
+    assert!(bare.attestation <= 2);
+    let chain = ca.certify(&device.iak_public_key().unwrap(), "IAK");
+    device.write(IAK, &chain).unwrap();
+    let with_chain = cost("evidence with the chain", &mut device, evidence);
+    assert!(with_chain.attestation <= 2 && with_chain.storage() <= 2);
+
+    cost("erase", &mut device, |device| device.erase(SERIAL).unwrap());
+    cost("erase the identity", &mut device, |device| device.erase(IDEVID).unwrap());
+    let mut sim = device.close();
+    sim.reboot();
+    let mut device = open(sim, STANDARD).unwrap();
+    cost("start, one value", &mut device, |device| {
+        device.mount().unwrap();
+    });
+}
+
+#[test]
+fn each_further_chunk_costs_one_call_more() {
+    let config = Config { max_asset_len: 512, max_assets: 40, ..SEEDED };
+    for (len, parts) in [(460, 1), (461, 2), (972, 2), (973, 3), (1600, 4)] {
+        let mut device = open(Sim::in_memory(config), DATA).unwrap();
+        let value = vec![1; len];
+        device.write(LONG, &value).unwrap();
+        let name = format!("write of {parts} chunks");
+        let write = cost(&name, &mut device, |device| device.write(LONG, &value).unwrap());
+        assert!(write.storage() <= 3 + (parts - 1), "{len} bytes");
+        let name = format!("read of {parts} chunks");
+        let read = cost(&name, &mut device, |device| {
+            assert_eq!(device.read(LONG).unwrap(), value);
+        });
+        assert!(read.storage() <= 2 + (parts - 1), "{len} bytes");
+    }
+}

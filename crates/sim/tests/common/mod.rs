@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Devices to test on.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use devid_core::Error;
+use devid_core::device::{Device, scratch_len};
+use devid_core::layout::{Kind, Layout, Policy, STANDARD, SlotDef, SlotId, slot};
+use devid_core::time::UnixTime;
+use devid_core::token::Profile;
+use devid_sim::{Config, Sim};
+
+pub const NOW: UnixTime = UnixTime(1_795_000_000);
+
+/// As [`Config::default`], and the same in every run.
+pub const SEEDED: Config =
+    Config { profile: Profile::Rfc9783, max_asset_len: 2048, max_assets: 10, seed: Some([7; 32]) };
+
+/// As TF-M's ITS: a long value takes several assets.
+pub const CHUNKED: Config = Config { max_asset_len: 512, max_assets: 40, ..SEEDED };
+
+pub const IDEVID: SlotId = SlotId(0x00);
+pub const IAK: SlotId = SlotId(0x10);
+pub const SERIAL: SlotId = SlotId(0x30);
+pub const ENDPOINT: SlotId = SlotId(0x31);
+pub const LONG: SlotId = SlotId(0x33);
+
+const SLOTS: [SlotDef<'static>; 3] = [
+    slot(0x30, "serial", Kind::Data, Policy::Factory, false, 64),
+    slot(0x31, "endpoint", Kind::Data, Policy::Operational, false, 256),
+    slot(0x33, "long", Kind::Data, Policy::Operational, false, 1600),
+];
+
+/// Three data slots, one of them long.
+pub const DATA: Layout<'static> = Layout { slots: &SLOTS, ..STANDARD };
+
+pub fn open(sim: Sim, layout: Layout<'static>) -> Result<Device<'static, Sim>, Error> {
+    // A test's few kilobytes are not worth a lifetime in every signature.
+    Device::open(sim, layout, vec![0; scratch_len(&layout)].leak())
+}
+
+/// A value of a slot, and `None` where it is empty.
+pub fn value(device: &mut Device<'_, Sim>, slot: SlotId) -> Result<Option<Vec<u8>>, Error> {
+    match device.read(slot) {
+        Ok(value) => Ok(Some(value.to_vec())),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
