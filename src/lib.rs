@@ -29,31 +29,43 @@ use limits::LAYOUT;
 const SCRATCH_LEN: usize = scratch_len(&LAYOUT);
 
 static SCRATCH: TakeOnce<[u8; SCRATCH_LEN]> = TakeOnce::new([0; SCRATCH_LEN]);
-static DEVICE: Locked<State> = Locked::new(State { device: None, is_open: false });
+static STATE: Locked<State> = Locked::new(State {
+    device: None,
+    is_open: false,
+    #[cfg(feature = "shell")]
+    console: None,
+});
 
+/// What is behind the lock.
 struct State {
     device: Option<Device<'static, Psa>>,
     is_open: bool,
+    #[cfg(feature = "shell")]
+    console: Option<devid_console::Console<'static>>,
 }
 
-/// Calls `f` with the device, opened first where it was not yet; should that
-/// fail, the next call tries again. Waits for other callers; `f` must not call
-/// `with` again.
-pub fn with<R>(
-    f: impl FnOnce(&mut Device<'static, Psa>) -> Result<R, Error>,
-) -> Result<R, Error> {
-    DEVICE.with(|state| {
-        let device = match &mut state.device {
+impl State {
+    /// The device, opened first where it was not yet.
+    fn device(&mut self) -> Result<&mut Device<'static, Psa>, Error> {
+        let device = match &mut self.device {
             Some(device) => device,
             none => {
                 let scratch = SCRATCH.take().ok_or(Error::InvalidArgument)?;
                 none.insert(Device::closed(Psa, LAYOUT, scratch)?)
             }
         };
-        if !state.is_open {
+        if !self.is_open {
             device.mount()?;
-            state.is_open = true;
+            self.is_open = true;
         }
-        f(device)
-    })?
+        Ok(device)
+    }
+}
+
+/// Calls `f` with the device, opened first where it was not yet; should that
+/// fail, the next call tries again. Waits for other callers.
+///
+/// [`Error::NotSupported`] from interrupts, and from within `f` itself.
+pub fn with<R>(f: impl FnOnce(&mut Device<'static, Psa>) -> Result<R, Error>) -> Result<R, Error> {
+    STATE.with(|state| f(state.device()?))?
 }

@@ -5,15 +5,17 @@
 #![allow(unsafe_code, reason = "the C boundary: pointers come in, symbols go out")]
 
 mod ptr;
+#[cfg(feature = "shell")]
+mod shell;
 mod status;
 
 use core::ffi::{c_char, c_int};
 
+use devid_core::Error;
 use devid_core::csr::Subject;
 use devid_core::device::{SlotInfo, SlotState};
 use devid_core::layout::{Kind, Policy, SlotId};
 use devid_core::time::UnixTime;
-use devid_core::Error;
 
 use ptr::{Buffer, Place, bytes, text};
 use status::{report, report_last};
@@ -24,8 +26,8 @@ pub const DEVID_NAME_SIZE: usize = 24;
 /// For @p now: no time is known, and validity is not checked.
 pub const DEVID_NO_TIME: i64 = -1;
 
-/// Longest subject attribute of a certification request, in bytes (X.520).
-pub const DEVID_SUBJECT_MAX_LEN: usize = 64;
+/// Bytes that the longest subject attribute takes: 64 characters in UTF-8.
+const SUBJECT_MAX_LEN: usize = 256;
 
 /// What a slot holds.
 #[derive(Clone, Copy)]
@@ -78,7 +80,7 @@ pub struct devid_slot_info {
 }
 
 /// Subject of a certification request. Each attribute may be NULL: it is left
-/// out then. UTF-8 of at most DEVID_SUBJECT_MAX_LEN bytes;
+/// out then. UTF-8, 1 to 64 characters (X.520);
 /// @c serial_number in PrintableString's characters alone (IEEE 802.1AR, 8.6).
 #[repr(C)]
 pub struct devid_subject {
@@ -218,9 +220,7 @@ pub unsafe extern "C" fn devid_slot_read(
 ) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        crate::with(|device| buffer.fill(device.read(SlotId(slot))?))
-    }))
+    report(buffer.and_then(|buffer| crate::with(|device| buffer.fill(device.read(SlotId(slot))?))))
 }
 
 /// Replaces a slot's value, whole or not at all, power cuts included.
@@ -449,9 +449,7 @@ pub unsafe extern "C" fn devid_id_chain(
 ) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        crate::with(|device| buffer.fill(device.chain(SlotId(slot))?))
-    }))
+    report(buffer.and_then(|buffer| crate::with(|device| buffer.fill(device.chain(SlotId(slot))?))))
 }
 
 /// Tells how long a token will be.
@@ -557,16 +555,13 @@ pub unsafe extern "C" fn devid_evidence(
 /// @retval -ENOTSUP there is no such key, or the platform does not export it.
 /// @retval -EIO the platform failed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn devid_iak_public_key(
-    buf: *mut u8,
-    size: usize,
-    len: *mut usize,
-) -> c_int {
+pub unsafe extern "C" fn devid_iak_public_key(buf: *mut u8, size: usize, len: *mut usize) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        crate::with(|device| buffer.fill(&device.iak_public_key()?.spki()))
-    }))
+    report(
+        buffer
+            .and_then(|buffer| crate::with(|device| buffer.fill(&device.iak_public_key()?.spki()))),
+    )
 }
 
 /// # Safety
@@ -583,11 +578,11 @@ unsafe fn subject<'a>(subject: *const devid_subject) -> Result<Subject<'a>, Erro
     // SAFETY: not null and aligned, checked above; readable by the contract.
     let subject = unsafe { &*subject };
     // SAFETY: a C string or null by the contract.
-    let common_name = unsafe { text(subject.common_name, DEVID_SUBJECT_MAX_LEN) }?;
+    let common_name = unsafe { text(subject.common_name, SUBJECT_MAX_LEN) }?;
     // SAFETY: a C string or null by the contract.
-    let serial_number = unsafe { text(subject.serial_number, DEVID_SUBJECT_MAX_LEN) }?;
+    let serial_number = unsafe { text(subject.serial_number, SUBJECT_MAX_LEN) }?;
     // SAFETY: a C string or null by the contract.
-    let organization = unsafe { text(subject.organization, DEVID_SUBJECT_MAX_LEN) }?;
+    let organization = unsafe { text(subject.organization, SUBJECT_MAX_LEN) }?;
     Ok(Subject { common_name, serial_number, organization })
 }
 

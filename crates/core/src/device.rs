@@ -82,8 +82,9 @@ impl<'a, P: Platform> Device<'a, P> {
         &mut self.store.platform
     }
 
-    /// The first `len` bytes of what the last call returned, with their SHA-256:
-    /// for callers that hand out both.
+    /// The first `len` bytes of what the last call returned, with their SHA-256,
+    /// for callers that hand out both. Every slice that a call returns begins
+    /// where the scratch buffer does.
     pub fn returned(&mut self, len: usize) -> Result<(&[u8], Digest), Error> {
         let bytes = self.store.scratch.get(..len).ok_or(Error::InvalidArgument)?;
         let digest = self.store.platform.sha256(&[bytes])?;
@@ -176,7 +177,9 @@ impl<'a, P: Platform> Device<'a, P> {
             return Err(Error::NotSupported);
         }
         let chain = Chain::parse(self.store.read(slot)?)?;
-        chain.get(index).ok_or(Error::NotFound)
+        let len = chain.get(index).ok_or(Error::NotFound)?.len();
+        let start = (0..index).filter_map(|before| chain.get(before)).map(<[u8]>::len).sum();
+        self.store.to_front(start, len)
     }
 
     /// The initial attestation key's public half.

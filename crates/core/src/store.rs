@@ -102,6 +102,15 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         Ok(len)
     }
 
+    /// Moves part of what was read to the front of the scratch buffer.
+    pub(crate) fn to_front(&mut self, start: usize, len: usize) -> Result<&[u8], Error> {
+        if self.scratch.len().checked_sub(start).is_none_or(|rest| rest < len) {
+            return Err(Error::InvalidArgument);
+        }
+        self.scratch.copy_within(start..start + len, 0);
+        self.scratch.get(..len).ok_or(Error::InvalidArgument)
+    }
+
     /// Replaces a slot's value.
     pub(crate) fn write(&mut self, slot: SlotId, value: &[u8]) -> Result<(), Error> {
         let (_, def) = self.layout.find(slot)?;
