@@ -105,6 +105,8 @@ issue root "$ROOT" root self root root -enddate 99991231235959Z
 issue root-other-key "$ROOT" other self other root
 issue intermediate "$INTERMEDIATE" intermediate root root intermediate
 issue sub "/O=Example/CN=Example Line 2" sub intermediate intermediate ca-plain
+issue intermediate-next "$INTERMEDIATE" other intermediate intermediate ca-plain
+issue leaf-of-intermediate-next "/CN=next" leaf intermediate-next other leaf-plain
 issue leaf-of-sub "/CN=below" leaf sub sub leaf-plain
 issue leaf-of-root "/CN=direct" leaf root root leaf-plain
 issue leaf "$DEVICE" leaf intermediate intermediate leaf -enddate 99991231235959Z

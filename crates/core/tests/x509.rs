@@ -356,6 +356,7 @@ fn refuses_times_and_names_that_are_not_well_formed() {
         element(0x31, &[]),
         attribute(&oid),
         attribute(&[0x0c, 1, b'x']),
+        attribute(&[&oid[..], &[0x1f, 1, b'x']].concat()),
         attribute(&[&oid[..], &[0x0c, 1, b'x', 0x0c, 1, b'x']].concat()),
         attribute(&[&oid[..], &[0x0c, 2, b'x']].concat()),
         element(0x30, &[]),
@@ -420,6 +421,7 @@ fn reads_extensions_strictly() {
         &[3, 2, 8, 0x80],
         &[3, 3, 0, 0x80, 0],
         &[3, 3, 6, 0x80, 0x40],
+        &[3, 3, 6, 0x80, 0x80],
         &[3, 2, 7, 0x80, 0],
         &[4, 2, 7, 0x80],
     ] {
@@ -545,6 +547,15 @@ fn refuses_a_path_longer_than_its_constraint() {
     assert_eq!(check(chain), refused(Refusal::PathLength));
     // Without the constraining certificate there is nothing against it.
     assert!(check(["leaf-of-sub", "sub"]).is_ok());
+}
+
+#[test]
+fn does_not_count_self_issued_certificates_in_a_path() {
+    let chain = ["leaf-of-intermediate-next", "intermediate-next", "intermediate", "root"];
+    assert!(check(chain).is_ok());
+    // At the end of a chain, the next key has not signed itself.
+    let [leaf, next, ..] = chain;
+    assert_eq!(check([leaf, next]), refused(Refusal::BadSignature));
 }
 
 #[test]
