@@ -57,14 +57,15 @@ impl Config {
     fn layout(&self) -> String {
         let chain = self.number("DEVID_CHAIN_MAX_LEN", 1536);
         let mut slots = String::new();
-        let mut slot = |id: u32, name: &str, kind: &str, operational: bool, secret: bool, max: u32| {
-            let policy = if operational { "Operational" } else { "Factory" };
-            writeln!(
-                slots,
-                "slot({id:#04x}, {name:?}, Kind::{kind}, Policy::{policy}, {secret}, {max}),"
-            )
-            .expect("a string takes it");
-        };
+        let mut slot =
+            |id: u32, name: &str, kind: &str, operational: bool, secret: bool, max: u32| {
+                let policy = if operational { "Operational" } else { "Factory" };
+                writeln!(
+                    slots,
+                    "slot({id:#04x}, {name:?}, Kind::{kind}, Policy::{policy}, {secret}, {max}),"
+                )
+                .expect("a string takes it");
+            };
 
         slot(0x00, "idevid", "Identity", false, false, chain);
         if self.flag("DEVID_IAK_CHAIN", true) {

@@ -40,11 +40,6 @@
 #define DEVID_NO_TIME -1
 
 /**
- * Longest subject attribute of a certification request, in bytes (X.520).
- */
-#define DEVID_SUBJECT_MAX_LEN 64
-
-/**
  * What a slot holds.
  */
 enum devid_kind {
@@ -145,7 +140,7 @@ struct devid_slot_info {
 
 /**
  * Subject of a certification request. Each attribute may be NULL: it is left
- * out then. UTF-8 of at most DEVID_SUBJECT_MAX_LEN bytes;
+ * out then. UTF-8, 1 to 64 characters (X.520);
  * @c serial_number in PrintableString's characters alone (IEEE 802.1AR, 8.6).
  */
 struct devid_subject {
@@ -176,6 +171,11 @@ struct devid_checked {
      */
     bool validity_checked;
 };
+
+/**
+ * Prints `len` bytes of UTF-8 at `text`.
+ */
+typedef void (*Print)(void *context, const char *text, size_t len);
 
 #ifdef __cplusplus
 extern "C" {
@@ -506,6 +506,18 @@ int devid_evidence(const uint8_t *challenge,
  * @retval -EIO the platform failed.
  */
 int devid_iak_public_key(uint8_t *buf, size_t size, size_t *len);
+
+/**
+ * Runs one command given as its words, `devid` left out.
+ *
+ * Returns 0, or a negative errno after an `error:` line.
+ *
+ * # Safety
+ *
+ * `argv` must point to `argc` C strings that stay until the call returns;
+ * `print` must take `context`.
+ */
+int devid_console_run(size_t argc, const char *const *argv, Print print, void *context);
 
 #ifdef __cplusplus
 }  // extern "C"

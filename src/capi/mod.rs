@@ -3,6 +3,8 @@
 //!
 //! Each function converts its pointers, calls Rust, and maps the result.
 #![allow(unsafe_code, reason = "the C boundary: pointers come in, symbols go out")]
+#![allow(non_camel_case_types, reason = "the names are C's")]
+#![allow(clippy::missing_safety_doc, reason = "the @param lines are the contract")]
 
 mod ptr;
 #[cfg(feature = "shell")]

@@ -34,7 +34,7 @@ type Print = extern "C" fn(context: *mut c_void, text: *const c_char, len: usize
 /// `argv` must point to `argc` C strings that stay until the call returns;
 /// `print` must take `context`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn devid_console_run(
+pub(super) unsafe extern "C" fn devid_console_run(
     argc: usize,
     argv: *const *const c_char,
     print: Print,

@@ -60,7 +60,7 @@ pub fn insert(buf: &mut [u8], token_len: usize, chain_len: usize) -> Result<usiz
         out.head(HeadBytes::array(plan.certificates).as_slice());
     }
     for _ in 0..plan.certificates {
-        let length = Reader::new(out.unread()).element(tag::SEQUENCE)?.der.len();
+        let length = next_certificate(&mut Reader::new(out.unread()))?.len();
         out.head(HeadBytes::bytes(length).as_slice());
         out.move_down(length);
     }
@@ -90,12 +90,12 @@ impl Plan {
         let mut heads = LABEL.len();
         let mut certificates = 0usize;
         let mut reader = Reader::new(chain);
-        while certificates == 0 || !reader.bytes().is_empty() {
+        while certificates == 0 || !reader.is_at_end() {
             if certificates == MAX_CHAIN_CERTS {
                 return Err(Error::Refused(Refusal::TooManyCertificates));
             }
-            let certificate = reader.element(tag::SEQUENCE)?;
-            heads = heads.saturating_add(HeadBytes::bytes(certificate.der.len()).len());
+            let certificate = next_certificate(&mut reader)?;
+            heads = heads.saturating_add(HeadBytes::bytes(certificate.len()).len());
             certificates = certificates.saturating_add(1);
         }
         if certificates > 1 {
@@ -108,6 +108,10 @@ impl Plan {
             total: token.len().saturating_add(chain.len()).saturating_add(heads),
         })
     }
+}
+
+fn next_certificate<'a>(chain: &mut Reader<'a>) -> Result<&'a [u8], Error> {
+    chain.element(tag::SEQUENCE).map_err(|_| chain.error())
 }
 
 /// Writes at the front of a buffer while reading further behind in it.
