@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The C side of devid on Zephyr; port.h says what each function owes. */
+#include <zephyr/kernel.h>
+
+#ifdef CONFIG_DEVID_STORAGE_PS
+#include <psa/protected_storage.h>
+#define storage(call) psa_ps_##call
+#else
+#include <psa/internal_trusted_storage.h>
+#define storage(call) psa_its_##call
+#endif
+
+#include "port.h"
+
+static K_MUTEX_DEFINE(lock);
+
+bool devid_port_lock(void)
+{
+	/* Zephyr's mutex would let its owner in again. */
+	if (k_is_in_isr() || lock.owner == k_current_get()) {
+		return false;
+	}
+	return k_mutex_lock(&lock, K_FOREVER) == 0;
+}
+
+void devid_port_unlock(void)
+{
+	k_mutex_unlock(&lock);
+}
+
+void devid_port_panic(void)
+{
+	k_panic();
+	CODE_UNREACHABLE;
+}
+
+psa_status_t devid_port_storage_get(uint32_t uid, uint8_t *data, size_t size, size_t *len)
+{
+	return storage(get)(uid, 0, size, data, len);
+}
+
+psa_status_t devid_port_storage_set(uint32_t uid, const uint8_t *data, size_t len)
+{
+	return storage(set)(uid, len, data, PSA_STORAGE_FLAG_NONE);
+}
+
+psa_status_t devid_port_storage_remove(uint32_t uid)
+{
+	return storage(remove)(uid);
+}
+
+void devid_port_signing_key(psa_key_attributes_t *attributes, uint32_t id)
+{
+	psa_set_key_type(attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1));
+	psa_set_key_bits(attributes, 256);
+	psa_set_key_usage_flags(attributes, PSA_KEY_USAGE_SIGN_HASH);
+	psa_set_key_algorithm(attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
+	/* Makes the key persistent, too. */
+	psa_set_key_id(attributes, id);
+}
+
+void devid_port_verifying_key(psa_key_attributes_t *attributes)
+{
+	psa_set_key_type(attributes, PSA_KEY_TYPE_ECC_PUBLIC_KEY(PSA_ECC_FAMILY_SECP_R1));
+	psa_set_key_bits(attributes, 256);
+	psa_set_key_usage_flags(attributes, PSA_KEY_USAGE_VERIFY_HASH);
+	psa_set_key_algorithm(attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
+}
