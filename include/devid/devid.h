@@ -172,11 +172,6 @@ struct devid_checked {
     bool validity_checked;
 };
 
-/**
- * Prints `len` bytes of UTF-8 at `text`.
- */
-typedef void (*Print)(void *context, const char *text, size_t len);
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -506,18 +501,6 @@ int devid_evidence(const uint8_t *challenge,
  * @retval -EIO the platform failed.
  */
 int devid_iak_public_key(uint8_t *buf, size_t size, size_t *len);
-
-/**
- * Runs one command given as its words, `devid` left out.
- *
- * Returns 0, or a negative errno after an `error:` line.
- *
- * # Safety
- *
- * `argv` must point to `argc` C strings that stay until the call returns;
- * `print` must take `context`.
- */
-int devid_console_run(size_t argc, const char *const *argv, Print print, void *context);
 
 #ifdef __cplusplus
 }  // extern "C"
