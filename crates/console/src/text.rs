@@ -45,8 +45,8 @@ impl fmt::Display for Base64<'_> {
     }
 }
 
-/// Prints text from elsewhere: what is not printable ASCII stands as `\xNN`,
-/// so that it cannot command a terminal.
+/// Prints text from elsewhere: quotes and what is not printable ASCII stand as
+/// `\xNN`, so that it can neither command a terminal nor end its quotes.
 pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -54,7 +54,7 @@ impl fmt::Display for Escaped<'_> {
         for byte in self.0.bytes() {
             match byte {
                 b'\\' => f.write_str("\\\\")?,
-                b' '..=b'~' => f.write_char(char::from(byte))?,
+                b' '..=b'~' if byte != b'"' => f.write_char(char::from(byte))?,
                 _ => write!(f, "\\x{}", Hex(&[byte]))?,
             }
         }
@@ -246,6 +246,6 @@ mod tests {
 
     #[test]
     fn text_cannot_command_a_terminal() {
-        assert_eq!(Escaped("a\\b\x1b[2J\u{9b}\n").to_string(), "a\\\\b\\x1b[2J\\xc2\\x9b\\x0a");
+        assert_eq!(Escaped("a\\b\x1b[2J\u{9b}\n\"").to_string(), r"a\\b\x1b[2J\xc2\x9b\x0a\x22");
     }
 }
