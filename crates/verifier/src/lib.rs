@@ -1,2 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Checks what a device says: tokens, certificate paths, instance ids.
+//! Checks what a device says.
+//!
+//! A [`Verifier`] takes a token and answers with a [`Report`]: each check named
+//! as passed, failed or not performed, and one verdict over them that fails
+//! closed. Keys come from a [`KeySource`], trust anchors from
+//! [`TrustAnchors`]. There is no signing code in this crate.
+//!
+//! Signatures are checked by aws-lc-rs (feature `aws-lc-rs`, on by default) or,
+//! where no C compiler is wanted, in Rust alone (feature `p256`).
+#![forbid(unsafe_code)]
+
+mod certificate;
+mod crypto;
+mod development;
+pub mod keys;
+pub mod path;
+pub mod report;
+mod verifier;
+
+pub use keys::{KeySet, KeySource};
+pub use path::TrustAnchors;
+pub use report::{Check, CheckResult, Outcome, Report, Verdict};
+pub use rustls_pki_types::UnixTime;
+pub use verifier::{Challenge, MAX_TOKEN_LEN, Policy, Verifier};

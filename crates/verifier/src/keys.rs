@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Keys: where they come from and how the one that fits a token is found.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use devid_core::cose::{Algorithm, Kind};
+use devid_core::der::{Reader, Stop, tag};
+use devid_core::instance_id;
+use rustls_pki_types::pem::{PemObject, SectionKind};
+use zeroize::Zeroizing;
+
+use crate::certificate::Certificate;
+pub use crate::crypto::Curve;
+use crate::crypto::{EcdsaKey, Hash, mac_is_valid, sha256};
+
+/// Shortest symmetric key taken, in bytes.
+pub const MIN_MAC_KEY_LEN: usize = 16;
+
+/// A public key that tokens are verified with, parsed once.
+pub struct PublicKey {
+    curve: Curve,
+    key: EcdsaKey,
+    id: KeyId,
+}
+
+/// A symmetric key that tokens are verified with. Wiped on drop.
+pub struct MacKey {
+    secret: Zeroizing<Vec<u8>>,
+    id: KeyId,
+}
+
+/// One key of a [`KeySource`].
+#[derive(Clone, Copy)]
+pub enum Key<'k> {
+    /// For COSE_Sign1.
+    Public(&'k PublicKey),
+    /// For COSE_Mac0.
+    Mac(&'k MacKey),
+}
+
+/// The instance ids that derive from a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyId {
+    /// From a public key.
+    Public {
+        /// By TF-M 2.1: from the point; by TF-M 2.2: from the COSE_Key.
+        instance_ids: [[u8; instance_id::LEN]; 2],
+    },
+    /// From a symmetric key.
+    Mac {
+        /// The one there is.
+        instance_id: [[u8; instance_id::LEN]; 1],
+    },
+}
+
+/// What a token says of the key that it wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint<'t> {
+    /// Whether it is a public or a symmetric key.
+    pub kind: Kind,
+    /// The claimed instance id, if it can be read.
+    pub instance_id: Option<&'t [u8; instance_id::LEN]>,
+    /// The `kid` header.
+    pub kid: Option<&'t [u8]>,
+}
+
+/// Where a verifier finds the keys that it trusts.
+pub trait KeySource: Sync {
+    /// Offers trusted keys, the likeliest first, until `accept` takes one.
+    ///
+    /// Offering a key says that it is trusted for the device the hint names.
+    fn offer(&self, hint: &Hint<'_>, accept: &mut dyn FnMut(Key<'_>) -> bool);
+}
+
+/// A set of trusted keys.
+#[derive(Default)]
+pub struct KeySet {
+    public: Vec<PublicKey>,
+    mac: Vec<MacKey>,
+    public_by_instance: HashMap<[u8; instance_id::LEN], usize>,
+    mac_by_instance: HashMap<[u8; instance_id::LEN], usize>,
+}
+
+/// Why bytes are no key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    /// Neither PEM nor DER of a public key or certificate.
+    Unrecognised,
+    /// Broken PEM.
+    Pem(String),
+    /// A private key was given where a public one is wanted.
+    PrivateKey,
+    /// Not a key on P-256, P-384 or P-521.
+    Algorithm,
+    /// The point is not on its curve.
+    NotOnCurve,
+    /// A public key or certificate was given as symmetric key.
+    PublicAsMac,
+    /// The symmetric key is shorter than [`MIN_MAC_KEY_LEN`].
+    TooShort,
+    /// Not a certificate.
+    Certificate,
+}
+
+impl PublicKey {
+    /// Takes an uncompressed point; its length names the curve.
+    pub fn from_point(point: &[u8]) -> Result<Self, KeyError> {
+        let curve = match point.len() {
+            65 => Curve::P256,
+            97 => Curve::P384,
+            133 => Curve::P521,
+            _ => return Err(KeyError::Algorithm),
+        };
+        if point[0] != 0x04 {
+            return Err(KeyError::Algorithm);
+        }
+        let parts = instance_id::cose_key_parts(point).ok_or(KeyError::Algorithm)?;
+        let id = KeyId::Public {
+            instance_ids: [&[point][..], &parts]
+                .map(|parts| instance_id::from_digest(&sha256(parts))),
+        };
+        Ok(Self { curve, key: EcdsaKey::new(curve, point).ok_or(KeyError::NotOnCurve)?, id })
+    }
+
+    /// Takes a DER SubjectPublicKeyInfo (RFC 5480).
+    pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        let (curve, point) = ec_point(der).map_err(|_| KeyError::Algorithm)?;
+        let key = Self::from_point(point)?;
+        if key.curve == curve { Ok(key) } else { Err(KeyError::Algorithm) }
+    }
+
+    /// Takes the key out of a DER certificate, of which nothing else counts:
+    /// the certificate is a container here, not a promise.
+    pub fn from_certificate(der: &[u8]) -> Result<Self, KeyError> {
+        Self::from_spki(Certificate::read(der).map_err(|_| KeyError::Certificate)?.spki)
+    }
+
+    /// Reads a file: PEM with any number of public keys and certificates, or
+    /// one of either as DER.
+    pub fn read_all(file: &[u8]) -> Result<Vec<Self>, KeyError> {
+        if !is_pem(file) {
+            if file.first() != Some(&tag::SEQUENCE) {
+                return Err(KeyError::Unrecognised);
+            }
+            let spki = Certificate::read(file).map_or(file, |certificate| certificate.spki);
+            return Ok(vec![Self::from_spki(spki)?]);
+        }
+        let mut keys = Vec::new();
+        for (kind, der) in pem_sections(file)? {
+            keys.push(match kind {
+                SectionKind::PublicKey => Self::from_spki(&der)?,
+                SectionKind::Certificate => Self::from_certificate(&der)?,
+                SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
+                    return Err(KeyError::PrivateKey);
+                }
+                _ => continue,
+            });
+        }
+        if keys.is_empty() { Err(KeyError::Unrecognised) } else { Ok(keys) }
+    }
+
+    /// The curve.
+    pub const fn curve(&self) -> Curve {
+        self.curve
+    }
+
+    /// The instance ids that derive from the key.
+    pub const fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// Whether the key's curve goes with the algorithm.
+    pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
+        matches!(
+            (algorithm, self.curve),
+            (Algorithm::Es256, Curve::P256)
+                | (Algorithm::Es384, Curve::P384)
+                | (Algorithm::Es512, Curve::P521)
+        )
+    }
+
+    pub(crate) fn is_valid(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
+        self.key.is_valid(parts, signature)
+    }
+}
+
+impl MacKey {
+    /// Takes the raw bytes of a symmetric key.
+    ///
+    /// A public key is refused, in whatever form: one taken for a MAC key would
+    /// let everybody make tokens.
+    pub fn from_bytes(secret: Vec<u8>) -> Result<Self, KeyError> {
+        let secret = Zeroizing::new(secret);
+        let is_public = is_pem(&secret)
+            || ec_point(&secret).is_ok()
+            || PublicKey::from_point(&secret).is_ok()
+            || Certificate::read(&secret).is_ok();
+        if is_public {
+            return Err(KeyError::PublicAsMac);
+        }
+        if secret.len() < MIN_MAC_KEY_LEN {
+            return Err(KeyError::TooShort);
+        }
+        let once = Zeroizing::new(sha256(&[&secret]));
+        let id = KeyId::Mac { instance_id: [instance_id::from_digest(&sha256(&[&*once]))] };
+        Ok(Self { secret, id })
+    }
+
+    /// The instance id that derives from the key.
+    pub const fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    pub(crate) fn is_valid(&self, algorithm: Algorithm, parts: &[&[u8]], tag: &[u8]) -> bool {
+        let hash = match algorithm {
+            Algorithm::Hs256 => Hash::Sha256,
+            Algorithm::Hs384 => Hash::Sha384,
+            Algorithm::Hs512 => Hash::Sha512,
+            _ => return false,
+        };
+        mac_is_valid(hash, &self.secret, parts, tag)
+    }
+}
+
+impl KeyId {
+    /// Every instance id that derives from the key.
+    pub const fn instance_ids(&self) -> &[[u8; instance_id::LEN]] {
+        match self {
+            Self::Public { instance_ids } => instance_ids,
+            Self::Mac { instance_id } => instance_id,
+        }
+    }
+}
+
+impl KeySet {
+    /// Adds a public key.
+    pub fn add_public(&mut self, key: PublicKey) {
+        for &instance in key.id.instance_ids() {
+            self.public_by_instance.insert(instance, self.public.len());
+        }
+        self.public.push(key);
+    }
+
+    /// Adds a symmetric key.
+    pub fn add_mac(&mut self, key: MacKey) {
+        for &instance in key.id.instance_ids() {
+            self.mac_by_instance.insert(instance, self.mac.len());
+        }
+        self.mac.push(key);
+    }
+}
+
+impl KeySource for KeySet {
+    /// Where the instance id names a key, it alone; otherwise all of the kind.
+    fn offer(&self, hint: &Hint<'_>, accept: &mut dyn FnMut(Key<'_>) -> bool) {
+        let index = match hint.kind {
+            Kind::Sign1 => &self.public_by_instance,
+            Kind::Mac0 => &self.mac_by_instance,
+        };
+        let named = hint.instance_id.and_then(|id| index.get(id)).copied();
+        let only = |at: usize| named.is_none_or(|named| named == at);
+        let _taken = match hint.kind {
+            Kind::Sign1 => {
+                self.public.iter().enumerate().any(|(at, k)| only(at) && accept(Key::Public(k)))
+            }
+            Kind::Mac0 => {
+                self.mac.iter().enumerate().any(|(at, k)| only(at) && accept(Key::Mac(k)))
+            }
+        };
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unrecognised => f.write_str("neither a public key nor a certificate"),
+            Self::Pem(error) => write!(f, "broken PEM: {error}"),
+            Self::PrivateKey => f.write_str("this is a private key; give its public half"),
+            Self::Algorithm => f.write_str("not a key on P-256, P-384 or P-521"),
+            Self::NotOnCurve => f.write_str("the point is not on its curve"),
+            Self::PublicAsMac => f.write_str("a public key cannot be a symmetric key"),
+            Self::TooShort => write!(f, "shorter than {MIN_MAC_KEY_LEN} bytes"),
+            Self::Certificate => f.write_str("not a certificate"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// Whether a file is PEM: text with a boundary in it.
+pub(crate) fn is_pem(file: &[u8]) -> bool {
+    file.windows(11).any(|window| window == b"-----BEGIN ")
+}
+
+pub(crate) fn pem_sections(file: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, KeyError> {
+    <(SectionKind, Vec<u8>)>::pem_slice_iter(file)
+        .collect::<Result<_, _>>()
+        .map_err(|error| KeyError::Pem(error.to_string()))
+}
+
+/// The curve and the point of a SubjectPublicKeyInfo (RFC 5480, 2).
+fn ec_point(spki: &[u8]) -> Result<(Curve, &[u8]), Stop> {
+    const EC_PUBLIC_KEY: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    const PRIME256V1: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    const SECP384R1: [u8; 5] = [0x2b, 0x81, 0x04, 0, 34];
+    const SECP521R1: [u8; 5] = [0x2b, 0x81, 0x04, 0, 35];
+
+    let mut outer = Reader::new(spki);
+    let mut fields = Reader::new(outer.contents(tag::SEQUENCE)?);
+    let mut algorithm = Reader::new(fields.contents(tag::SEQUENCE)?);
+    let id = algorithm.contents(tag::OBJECT_IDENTIFIER)?;
+    let curve = algorithm.contents(tag::OBJECT_IDENTIFIER)?;
+    let point = fields.contents(tag::BIT_STRING)?;
+    if !(outer.is_at_end() && fields.is_at_end() && algorithm.is_at_end()) || id != EC_PUBLIC_KEY {
+        return Err(Stop);
+    }
+    let curve = match curve {
+        _ if curve == PRIME256V1 => Curve::P256,
+        _ if curve == SECP384R1 => Curve::P384,
+        _ if curve == SECP521R1 => Curve::P521,
+        _ => return Err(Stop),
+    };
+    Ok((curve, point.strip_prefix(&[0]).ok_or(Stop)?))
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a verification found.
+
+use std::borrow::Cow;
+
+use devid_core::token::{Claims, Profile};
+
+/// A check. Their order here is the order in which they are reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Check {
+    /// Envelope and claims map are well-formed.
+    Decode,
+    /// The profile is known and agrees with the claim keys.
+    Profile,
+    /// The claims follow the profile's rules.
+    Claims,
+    /// The signature or MAC is that of a trusted key.
+    Signature,
+    /// The nonce is the challenge.
+    Challenge,
+    /// The instance id derives from the key.
+    InstanceId,
+    /// `x5chain` leads to a trust anchor.
+    CertificatePath,
+    /// The key is none that everybody has.
+    DevelopmentKey,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckResult {
+    /// It was made and passed.
+    Pass,
+    /// It was made and failed, or could not be made though it must.
+    Fail,
+    /// It was not made.
+    NotPerformed,
+}
+
+/// A check's result and what there is to say about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The result.
+    pub result: CheckResult,
+    /// One line for a person; may be empty. It can quote the token and has to
+    /// be escaped for a terminal.
+    pub detail: Cow<'static, str>,
+}
+
+/// The verdict over all checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The signature passed and no check failed.
+    Pass,
+    /// Anything else.
+    Fail,
+}
+
+/// Everything that a verification found. It borrows from the token.
+#[derive(Clone, Debug)]
+pub struct Report<'t> {
+    /// The token's generation, if known.
+    pub profile: Option<Profile>,
+    /// The claims, if they follow the rules; genuine only under
+    /// [`Verdict::Pass`].
+    pub claims: Option<Claims<'t>>,
+    pub(crate) outcomes: [Outcome; Check::ALL.len()],
+}
+
+impl Check {
+    /// All checks, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Decode,
+        Self::Profile,
+        Self::Claims,
+        Self::Signature,
+        Self::Challenge,
+        Self::InstanceId,
+        Self::CertificatePath,
+        Self::DevelopmentKey,
+    ];
+
+    /// The check's stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Profile => "profile",
+            Self::Claims => "claims",
+            Self::Signature => "signature",
+            Self::Challenge => "challenge",
+            Self::InstanceId => "instance-id",
+            Self::CertificatePath => "certificate-path",
+            Self::DevelopmentKey => "development-key",
+        }
+    }
+}
+
+impl CheckResult {
+    /// The result's stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::NotPerformed => "not-performed",
+        }
+    }
+}
+
+impl Verdict {
+    /// The verdict's stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl Outcome {
+    pub(crate) fn pass(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { result: CheckResult::Pass, detail: detail.into() }
+    }
+
+    pub(crate) fn fail(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { result: CheckResult::Fail, detail: detail.into() }
+    }
+
+    pub(crate) fn not_performed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { result: CheckResult::NotPerformed, detail: detail.into() }
+    }
+
+    /// Whether the check passed.
+    pub fn passed(&self) -> bool {
+        self.result == CheckResult::Pass
+    }
+
+    /// Whether the check failed.
+    pub fn failed(&self) -> bool {
+        self.result == CheckResult::Fail
+    }
+}
+
+impl Report<'_> {
+    /// The report on what is no token at all, for that reason.
+    pub fn undecodable(reason: impl Into<Cow<'static, str>>) -> Self {
+        let mut reason = Some(reason.into());
+        let outcomes = Check::ALL.map(|_| match reason.take() {
+            Some(reason) => Outcome::fail(reason), // decode, the first
+            None => Outcome::not_performed("the token cannot be read"),
+        });
+        Self { profile: None, claims: None, outcomes }
+    }
+
+    /// One check's outcome.
+    pub fn outcome(&self, check: Check) -> &Outcome {
+        &self.outcomes[check as usize]
+    }
+
+    /// All checks with their outcomes, in order.
+    pub fn outcomes(&self) -> impl Iterator<Item = (Check, &Outcome)> {
+        Check::ALL.into_iter().zip(&self.outcomes)
+    }
+
+    /// The verdict: fail if any check failed or the signature was not passed.
+    pub fn verdict(&self) -> Verdict {
+        if self.outcome(Check::Signature).passed() && !self.outcomes.iter().any(Outcome::failed) {
+            Verdict::Pass
+        } else {
+            Verdict::Fail
+        }
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The checks, in order, each made as far as it can be.
+
+use devid_core::cose::{Algorithm, Envelope, Kind};
+use devid_core::instance_id;
+use devid_core::token::Payload;
+use rustls_pki_types::UnixTime;
+
+use crate::development;
+use crate::keys::{Hint, Key, KeyId, KeySource};
+use crate::path::TrustAnchors;
+use crate::report::{Outcome, Report};
+
+/// Longest input that is looked at, in bytes. A real token is about a thousandth
+/// of it.
+pub const MAX_TOKEN_LEN: usize = 1 << 20;
+
+/// Checks tokens against what it trusts.
+pub struct Verifier<'k> {
+    /// Keys that tokens may be signed with.
+    pub keys: &'k dyn KeySource,
+    /// Anchors that a token's `x5chain` may lead to.
+    pub anchors: &'k TrustAnchors,
+    /// What else is asked of a token.
+    pub policy: Policy,
+}
+
+/// What is asked of a token beyond a good signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The time at which certificates must be valid.
+    pub at: UnixTime,
+    /// Whether keys that everybody has are let through.
+    pub allow_development_key: bool,
+}
+
+/// The challenge that a token should answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge<'c> {
+    /// This one.
+    Expected(&'c [u8]),
+    /// Freshness is not asked for.
+    Any,
+    /// Nobody said: the check fails.
+    NotGiven,
+}
+
+impl Verifier<'_> {
+    /// Verifies a token that fills `token`.
+    pub fn verify<'t>(&self, token: &'t [u8], challenge: Challenge<'_>) -> Report<'t> {
+        if token.len() > MAX_TOKEN_LEN {
+            return Report::undecodable("longer than any token");
+        }
+        let envelope = match Envelope::decode(token) {
+            Ok(envelope) => envelope,
+            Err(fault) => return Report::undecodable(format!("{fault}")),
+        };
+        let payload = Payload::decode(&envelope);
+        let payload_faulty = || Outcome::not_performed("the claims map cannot be read");
+
+        let (mut profile, mut claims) = (None, None);
+        let (decode, profile_outcome, claims_outcome, challenge_outcome, instance_id);
+        match &payload {
+            Err(fault) => {
+                decode = Outcome::fail(format!("payload: {fault}"));
+                profile_outcome = payload_faulty();
+                claims_outcome = payload_faulty();
+                challenge_outcome = payload_faulty();
+                instance_id = None;
+            }
+            Ok(payload) => {
+                decode = Outcome::pass("");
+                match payload.profile() {
+                    Ok(known) => {
+                        profile = Some(known);
+                        profile_outcome = Outcome::pass(known.name());
+                        match payload.claims(known) {
+                            Ok(read) => {
+                                claims = Some(read);
+                                let warnings: Vec<_> =
+                                    read.warnings.iter().map(|warning| warning.name()).collect();
+                                claims_outcome = Outcome::pass(warnings.join("; "));
+                            }
+                            Err(fault) => claims_outcome = Outcome::fail(format!("{fault}")),
+                        }
+                    }
+                    Err(fault) => {
+                        profile_outcome = Outcome::fail(match payload.profile_name() {
+                            Some(name) => format!("{fault}: {name:?}"),
+                            None => format!("{fault}"),
+                        });
+                        claims_outcome = Outcome::not_performed("no profile to check them against");
+                    }
+                }
+                challenge_outcome = check_challenge(payload, challenge);
+                instance_id = payload.instance_id().ok();
+            }
+        }
+
+        let signing = self.check_signature(&envelope, instance_id);
+        Report {
+            profile,
+            claims,
+            outcomes: [
+                decode,
+                profile_outcome,
+                claims_outcome,
+                signing.signature,
+                challenge_outcome,
+                check_instance_id(instance_id, signing.key.as_ref()),
+                signing.path,
+                self.check_development_key(instance_id, signing.key.as_ref()),
+            ],
+        }
+    }
+
+    /// Signature and certificate path. A chain that leads to an anchor names
+    /// the key: no other is tried then. A chain that does not fails its own
+    /// check, whatever the given keys say of the signature.
+    fn check_signature(
+        &self,
+        envelope: &Envelope<'_>,
+        instance_id: Option<&[u8; instance_id::LEN]>,
+    ) -> Signing {
+        let algorithm = match usable_algorithm(envelope) {
+            Ok(algorithm) => algorithm,
+            Err(reason) => {
+                let path = Outcome::not_performed("there is no signature to check");
+                return Signing { signature: Outcome::fail(reason), path, key: None };
+            }
+        };
+        let chain = match (envelope.kind, envelope.x5chain) {
+            (Kind::Mac0, _) => Err("a COSE_Mac0 has no certificate path"),
+            (_, None) => Err("the token has no x5chain"),
+            (_, Some(_)) if self.anchors.is_empty() => {
+                Err("no trust anchor was given; the x5chain was not looked at")
+            }
+            (_, Some(chain)) => Ok(chain),
+        };
+        let path = match chain.map(|chain| self.anchors.validate(chain, self.policy.at)) {
+            Ok(Ok(leaf)) => {
+                let signature = if !leaf.fits(algorithm) {
+                    Outcome::fail("the leaf's key does not go with alg")
+                } else if leaf.is_valid(&envelope.to_be_signed().parts(), envelope.signature) {
+                    Outcome::pass(algorithm.name())
+                } else {
+                    Outcome::fail("not made by the leaf's key")
+                };
+                return Signing { signature, path: Outcome::pass(""), key: Some(*leaf.id()) };
+            }
+            Ok(Err(reason)) => Outcome::fail(reason),
+            Err(reason) => Outcome::not_performed(reason),
+        };
+
+        let (signature, key) = self.check_with_given_keys(envelope, algorithm, instance_id);
+        // Anchors were given to be used. A token without a path has failed that,
+        // unless a key stood in for it.
+        let missed = !path.failed() && !self.anchors.is_empty() && !signature.passed();
+        let path = if missed { Outcome::fail(path.detail) } else { path };
+        Signing { signature, path, key }
+    }
+
+    fn check_with_given_keys(
+        &self,
+        envelope: &Envelope<'_>,
+        algorithm: Algorithm,
+        instance_id: Option<&[u8; instance_id::LEN]>,
+    ) -> (Outcome, Option<KeyId>) {
+        let hint = Hint { kind: envelope.kind, instance_id, kid: envelope.kid };
+        let to_be_signed = envelope.to_be_signed();
+        let parts = to_be_signed.parts();
+        let (mut offered, mut tried, mut last, mut signer) = (0, 0, None, None);
+        self.keys.offer(&hint, &mut |key| {
+            offered += 1;
+            let (id, is_valid) = match key {
+                Key::Public(key) if envelope.kind == Kind::Sign1 && key.fits(algorithm) => {
+                    (key.id(), key.is_valid(&parts, envelope.signature))
+                }
+                Key::Mac(key) if envelope.kind == Kind::Mac0 => {
+                    (key.id(), key.is_valid(algorithm, &parts, envelope.signature))
+                }
+                _ => return false,
+            };
+            tried += 1;
+            last = Some(*id);
+            if is_valid {
+                signer = Some(*id);
+            }
+            is_valid
+        });
+        let outcome = match (signer, offered, tried) {
+            (Some(_), _, _) => Outcome::pass(algorithm.name()),
+            (None, 0, _) => Outcome::fail(match envelope.kind {
+                Kind::Sign1 => "no trusted public key",
+                Kind::Mac0 => "no trusted symmetric key",
+            }),
+            (None, _, 0) => Outcome::fail("no trusted key goes with alg"),
+            (None, _, 1) => Outcome::fail("not made by the trusted key"),
+            (None, _, _) => Outcome::fail("not made by any of the trusted keys"),
+        };
+        // The only key there was is still worth comparing.
+        (outcome, signer.or(last.filter(|_| tried == 1)))
+    }
+
+    fn check_development_key(
+        &self,
+        instance_id: Option<&[u8; instance_id::LEN]>,
+        key: Option<&KeyId>,
+    ) -> Outcome {
+        let name = key
+            .and_then(development::name_of_key)
+            .or_else(|| instance_id.and_then(development::name_of_instance));
+        match name {
+            Some(name) if self.policy.allow_development_key => {
+                Outcome::not_performed(format!("{name}, let through on request"))
+            }
+            Some(name) => Outcome::fail(format!("{name}: everybody can sign with it")),
+            None if key.is_none() => Outcome::not_performed("the key is not known"),
+            None => Outcome::pass(""),
+        }
+    }
+}
+
+/// What became of the signature and the path, and by which key.
+struct Signing {
+    signature: Outcome,
+    path: Outcome,
+    /// The key that signed, or the only one that could have.
+    key: Option<KeyId>,
+}
+
+fn check_challenge(payload: &Payload<'_>, challenge: Challenge<'_>) -> Outcome {
+    match (challenge, payload.nonce()) {
+        (Challenge::Any, _) => Outcome::not_performed("freshness was not asked for"),
+        (Challenge::NotGiven, _) => {
+            Outcome::fail("no challenge was given: the token may be a replay")
+        }
+        (Challenge::Expected(_), Err(fault)) => Outcome::fail(format!("{fault}")),
+        (Challenge::Expected(challenge), Ok(nonce)) if nonce == challenge => Outcome::pass(""),
+        (Challenge::Expected(_), Ok(_)) => Outcome::fail("the nonce is not the challenge"),
+    }
+}
+
+fn check_instance_id(claimed: Option<&[u8; instance_id::LEN]>, key: Option<&KeyId>) -> Outcome {
+    let (Some(claimed), Some(key)) = (claimed, key) else {
+        return Outcome::not_performed(match claimed {
+            None => "there is no instance-id to compare",
+            Some(_) => "the key is not known",
+        });
+    };
+    let derivations = match key {
+        KeyId::Public { .. } => &["from the point", "from the COSE_Key"][..],
+        KeyId::Mac { .. } => &["from the symmetric key"],
+    };
+    match key.instance_ids().iter().position(|id| id == claimed) {
+        Some(index) => Outcome::pass(derivations[index]),
+        None => Outcome::fail("it does not derive from the key"),
+    }
+}
+
+/// The algorithm, if it is one of the six that the profiles know and goes with
+/// the envelope.
+fn usable_algorithm(envelope: &Envelope<'_>) -> Result<Algorithm, String> {
+    use Algorithm::{Es256, Es384, Es512, Hs256, Hs384, Hs512, Other};
+    match (envelope.kind, envelope.algorithm) {
+        (_, None) => Err("no alg in the protected header".into()),
+        (_, Some(Other(number))) => Err(format!("alg {number} is not one of the profile's")),
+        (Kind::Sign1, Some(algorithm @ (Es256 | Es384 | Es512)))
+        | (Kind::Mac0, Some(algorithm @ (Hs256 | Hs384 | Hs512))) => Ok(algorithm),
+        (Kind::Sign1, Some(algorithm)) => Err(format!("{} in a COSE_Sign1", algorithm.name())),
+        (Kind::Mac0, Some(algorithm)) => Err(format!("{} in a COSE_Mac0", algorithm.name())),
+    }
+}
