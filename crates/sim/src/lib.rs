@@ -21,7 +21,7 @@ mod token;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use devid_core::Error;
+use devid_core::error::{Error, Item};
 use devid_core::key::{PublicKey, Signature};
 use devid_core::limits::MAX_TOKEN_LEN;
 use devid_core::platform::{AssetId, Attestation, Crypto, Digest, KeyId, Keys, Storage};
@@ -216,8 +216,7 @@ impl Crypto for Sim {
         self.supply.run(Kind::Crypto, |_| Ok(sha256(parts)))
     }
 
-    /// [`Error::InvalidArgument`] where the point is not on the curve, as from
-    /// `psa_import_key`.
+    /// [`Error::Malformed`] where the point is not on the curve.
     fn verify(
         &mut self,
         key: &PublicKey,
@@ -226,7 +225,7 @@ impl Crypto for Sim {
     ) -> Result<bool, Error> {
         self.supply.run(Kind::Crypto, |_| {
             let key = VerifyingKey::from_sec1_bytes(key.point().as_slice())
-                .map_err(|_| Error::InvalidArgument)?;
+                .map_err(|_| Error::Malformed { item: Item::PublicKey, at: 0 })?;
             Ok(p256::ecdsa::Signature::from_slice(signature.as_slice())
                 .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()))
         })

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use devid_core::Error;
+use devid_core::error::{Error, Item};
 use devid_core::platform::{AssetId, Attestation, Crypto, KeyId, Keys, Storage};
 use devid_core::token::Profile;
 use devid_sim::{Config, Fault, FaultPlan, POWERED_OFF, Sim, development_iak};
@@ -151,7 +151,8 @@ fn refuses_a_point_off_the_curve() {
     point[64] ^= 1;
     let key = devid_core::key::PublicKey::from_point(&point).unwrap();
     let mut sim = Sim::in_memory(SEEDED);
-    assert_eq!(sim.verify(&key, &[0; 32], &[1; 64]), Err(Error::InvalidArgument));
+    let malformed = Error::Malformed { item: Item::PublicKey, at: 0 };
+    assert_eq!(sim.verify(&key, &[0; 32], &[1; 64]), Err(malformed));
 }
 
 #[test]

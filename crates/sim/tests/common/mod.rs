@@ -9,20 +9,20 @@ use devid_core::time::UnixTime;
 use devid_core::token::Profile;
 use devid_sim::{Config, Sim};
 
-pub const NOW: UnixTime = UnixTime(1_795_000_000);
+pub(crate) const NOW: UnixTime = UnixTime(1_795_000_000);
 
 /// As [`Config::default`], and the same in every run.
-pub const SEEDED: Config =
+pub(crate) const SEEDED: Config =
     Config { profile: Profile::Rfc9783, max_asset_len: 2048, max_assets: 10, seed: Some([7; 32]) };
 
 /// As TF-M's ITS: a long value takes several assets.
-pub const CHUNKED: Config = Config { max_asset_len: 512, max_assets: 40, ..SEEDED };
+pub(crate) const CHUNKED: Config = Config { max_asset_len: 512, max_assets: 40, ..SEEDED };
 
-pub const IDEVID: SlotId = SlotId(0x00);
-pub const IAK: SlotId = SlotId(0x10);
-pub const SERIAL: SlotId = SlotId(0x30);
-pub const ENDPOINT: SlotId = SlotId(0x31);
-pub const LONG: SlotId = SlotId(0x33);
+pub(crate) const IDEVID: SlotId = SlotId(0x00);
+pub(crate) const IAK: SlotId = SlotId(0x10);
+pub(crate) const SERIAL: SlotId = SlotId(0x30);
+pub(crate) const ENDPOINT: SlotId = SlotId(0x31);
+pub(crate) const LONG: SlotId = SlotId(0x33);
 
 const SLOTS: [SlotDef<'static>; 3] = [
     slot(0x30, "serial", Kind::Data, Policy::Factory, false, 64),
@@ -31,15 +31,15 @@ const SLOTS: [SlotDef<'static>; 3] = [
 ];
 
 /// Three data slots, one of them long.
-pub const DATA: Layout<'static> = Layout { slots: &SLOTS, ..STANDARD };
+pub(crate) const DATA: Layout<'static> = Layout { slots: &SLOTS, ..STANDARD };
 
-pub fn open(sim: Sim, layout: Layout<'static>) -> Result<Device<'static, Sim>, Error> {
+pub(crate) fn open(sim: Sim, layout: Layout<'static>) -> Result<Device<'static, Sim>, Error> {
     // A test's few kilobytes are not worth a lifetime in every signature.
     Device::open(sim, layout, vec![0; scratch_len(&layout)].leak())
 }
 
 /// A value of a slot, and `None` where it is empty.
-pub fn value(device: &mut Device<'_, Sim>, slot: SlotId) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn value(device: &mut Device<'_, Sim>, slot: SlotId) -> Result<Option<Vec<u8>>, Error> {
     match device.read(slot) {
         Ok(value) => Ok(Some(value.to_vec())),
         Err(Error::NotFound) => Ok(None),
