@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Files as arguments, and text that came from elsewhere.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use devid_verifier::MAX_TOKEN_LEN;
+
+/// Reads a file, or standard input for `-`.
+///
+/// One byte more than any token may have is read at most, so that what is too
+/// long can be told from what is not.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let limit = MAX_TOKEN_LEN as u64 + 1;
+    if path == Path::new("-") {
+        io::stdin().lock().take(limit).read_to_end(&mut content)?;
+    } else {
+        File::open(path)?.take(limit).read_to_end(&mut content)?;
+    }
+    Ok(content)
+}
+
+/// Text on one line, without anything that a terminal would act on.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
+/// Bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The program devid.
+#![forbid(unsafe_code)]
+
+mod input;
+mod token;
+mod verify;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Device identity that others can check.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Verify(verify::Args),
+    #[command(subcommand)]
+    Token(token::Command),
+}
+
+/// How a command ended. The numbers are documented in each command's help.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Exit {
+    #[default]
+    Success = 0,
+    /// A verdict is fail, or a command could not do what it should.
+    Failure = 1,
+    /// A file could not be read, or the output not be written.
+    Unreadable = 3,
+}
+
+fn main() -> ExitCode {
+    // clap itself exits with 2 on wrong usage.
+    let result = match Cli::parse().command {
+        Command::Verify(args) => verify::run(&args),
+        Command::Token(command) => token::run(&command),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        // A reader that has seen enough closes the pipe; there is nobody to tell.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            eprintln!("devid: {error}");
+        }
+        Exit::Unreadable
+    });
+    ExitCode::from(exit as u8)
+}
