@@ -14,6 +14,10 @@ pub mod reference;
 #[cfg(feature = "zephyr")]
 mod build {
     #![allow(
+        clashing_extern_declarations,
+        reason = "the reference declarations know PSA's structures as opaque"
+    )]
+    #![allow(
         missing_docs,
         non_camel_case_types,
         unreachable_pub,
