@@ -52,7 +52,9 @@ pub(crate) fn check() -> Result<()> {
         .licenses
         .allow
         .iter()
-        .map(|license| Ok(Expression::parse(license)?.requirements().map(|r| r.req.clone()).collect()))
+        .map(|license| {
+            Ok(Expression::parse(license)?.requirements().map(|r| r.req.clone()).collect())
+        })
         .collect::<Result<Vec<Vec<LicenseReq>>>>()
         .context("deny.toml names an unknown licence")?
         .concat();

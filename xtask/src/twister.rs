@@ -104,7 +104,9 @@ pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcom
     if env::var_os("ZEPHYR_TOOLCHAIN_VARIANT").is_none()
         && let Some(prefix) = find("arm-none-eabi-gcc").as_deref().and_then(Path::ancestor_prefix)
     {
-        twister.env("ZEPHYR_TOOLCHAIN_VARIANT", "gnuarmemb").env("GNUARMEMB_TOOLCHAIN_PATH", prefix);
+        twister
+            .env("ZEPHYR_TOOLCHAIN_VARIANT", "gnuarmemb")
+            .env("GNUARMEMB_TOOLCHAIN_PATH", prefix);
     }
     for folder in only.map_or(vec!["tests", "samples"], |folder| vec![folder]) {
         twister.arg("--testsuite-root").arg(root().join(folder));

@@ -234,7 +234,7 @@ fn word_value<'v>(
     room: &'v mut [u8; MAX_WORD_VALUE_LEN],
     bare: Bare,
 ) -> Result<&'v [u8], Failure> {
-    let len = match word.split_once(':') {
+    let len = match text::split(word, b':') {
         Some(("text", text)) => return Ok(text.as_bytes()),
         Some(("hex", digits)) => text::decode_hex(digits, room)?,
         Some(("base64", digits)) => text::decode_base64(digits, room)?,
@@ -274,7 +274,7 @@ fn data_slot<P: Platform>(device: &Device<'_, P>, text: &str) -> Result<SlotId, 
 fn subject<'w>(words: impl Iterator<Item = &'w str>) -> Option<Subject<'w>> {
     let mut subject = Subject::default();
     for word in words {
-        let (name, text) = word.split_once('=')?;
+        let (name, text) = text::split(word, b'=')?;
         let attribute = match name {
             "cn" => &mut subject.common_name,
             "serial" => &mut subject.serial_number,

@@ -77,6 +77,13 @@ pub enum BadText {
     TooLong(usize),
 }
 
+/// What stands before and after the first `separator`, an ASCII character. As
+/// `str::split_once`, whose search links a panic.
+pub(crate) fn split(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == separator)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// Decodes hex of either case to the front of `out`; returns the length.
 pub(crate) fn decode_hex(text: &str, out: &mut [u8]) -> Result<usize, BadText> {
     let text = text.as_bytes();

@@ -4,6 +4,7 @@
 
 use core::mem;
 
+use crate::bytes::copy;
 use crate::error::{Error, Item};
 
 /// Tag octets, class and constructed bit included.
@@ -314,12 +315,5 @@ impl<'s> Writer<'s> {
             }
             copy(room, length);
         }
-    }
-}
-
-/// Copies as much as both have; unlike `copy_from_slice`, it cannot panic.
-pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }

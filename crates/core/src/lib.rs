@@ -7,6 +7,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod bytes;
 pub mod cbor;
 pub mod chain;
 pub mod cose;

@@ -12,6 +12,7 @@
 
 use heapless::Vec;
 
+use crate::bytes::{copy, move_down};
 use crate::error::Error;
 use crate::layout::{Bank, Layout, SlotDef, SlotId};
 use crate::limits::{MAX_PARTS, MAX_SLOTS, MAX_VALUE_LEN};
@@ -94,20 +95,14 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
             self.set_held(slot, Held::Corrupt);
             return Err(Error::Corrupt);
         };
-        let value = at + HEADER_LEN;
         let len = header.len as usize;
-        if value + len <= self.scratch.len() {
-            self.scratch.copy_within(value..value + len, at);
-        }
+        move_down(self.scratch, at + HEADER_LEN, at, len);
         Ok(len)
     }
 
     /// Moves part of what was read to the front of the scratch buffer.
     pub(crate) fn to_front(&mut self, start: usize, len: usize) -> Result<&[u8], Error> {
-        if self.scratch.len().checked_sub(start).is_none_or(|rest| rest < len) {
-            return Err(Error::InvalidArgument);
-        }
-        self.scratch.copy_within(start..start + len, 0);
+        move_down(self.scratch, start, 0, len);
         self.scratch.get(..len).ok_or(Error::InvalidArgument)
     }
 
@@ -138,8 +133,8 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
             .split_at_mut_checked(HEADER_LEN + value.len())
             .ok_or(Error::InvalidArgument)?;
         let (head, body) = record.split_at_mut(HEADER_LEN);
-        head.copy_from_slice(&header.encode(&digest));
-        body.copy_from_slice(value);
+        copy(head, &header.encode(&digest));
+        copy(body, value);
 
         // The head comes last: it is the commit.
         let piece = self.platform.max_asset_len();

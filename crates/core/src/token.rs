@@ -635,15 +635,16 @@ enum ReferenceForm {
 }
 
 fn reference_form(reference: &str) -> ReferenceForm {
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    match reference.split_once('-') {
-        None if reference.len() == 13 && digits(reference) => ReferenceForm::Ean13,
-        Some((ean, plus)) if ean.len() == 13 && plus.len() == 5 && digits(ean) && digits(plus) => {
-            ReferenceForm::Ean13Plus5
-        }
-        _ if reference.is_empty() => ReferenceForm::Other,
-        _ if reference.split('-').all(digits) => ReferenceForm::Digits,
-        _ => ReferenceForm::Other,
+    // By bytes: the search that `str` has links a panic.
+    let bytes = reference.as_bytes();
+    let hyphens = bytes.iter().filter(|byte| **byte == b'-').count();
+    if bytes.is_empty() || !bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
+        return ReferenceForm::Other;
+    }
+    match (bytes.len(), hyphens) {
+        (13, 0) => ReferenceForm::Ean13,
+        (19, 1) if bytes.get(13) == Some(&b'-') => ReferenceForm::Ean13Plus5,
+        _ => ReferenceForm::Digits,
     }
 }
 

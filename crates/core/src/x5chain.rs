@@ -4,6 +4,7 @@
 //! `x5chain` (RFC 9360) goes into the unprotected header, which the signature
 //! does not cover, so the device can add the IAK's chain to what TF-M signed.
 
+use crate::bytes::{copy, move_down, reverse};
 use crate::cbor::HeadBytes;
 use crate::cose::{Envelope, Kind};
 use crate::der::{Reader, tag};
@@ -47,11 +48,11 @@ pub fn insert(buf: &mut [u8], token_len: usize, chain_len: usize) -> Result<usiz
     // [behind | chain | gap] becomes [gap | chain | behind], by reversals.
     let gap_len = plan.total.saturating_sub(token_len).saturating_sub(chain_len);
     let tail = buf.get_mut(plan.insert_at..).ok_or(needed)?;
-    tail.reverse();
+    reverse(tail);
     let (entry, behind) =
         tail.split_at_mut_checked(gap_len.saturating_add(chain_len)).ok_or(needed)?;
-    behind.reverse();
-    entry.get_mut(gap_len..).ok_or(needed)?.reverse();
+    reverse(behind);
+    reverse(entry.get_mut(gap_len..).ok_or(needed)?);
 
     // The heads fill the gap from its start while the certificates move down.
     let mut out = Out { buf: entry, written: 0, unread: gap_len };
@@ -129,17 +130,14 @@ impl Out<'_> {
     fn head(&mut self, head: &[u8]) {
         let end = self.written.saturating_add(head.len());
         if let Some(place) = self.buf.get_mut(self.written..end) {
-            place.copy_from_slice(head);
+            copy(place, head);
         }
         self.written = end;
     }
 
     fn move_down(&mut self, length: usize) {
-        let end = self.unread.saturating_add(length);
-        if end <= self.buf.len() && self.written <= self.unread {
-            self.buf.copy_within(self.unread..end, self.written);
-        }
+        move_down(self.buf, self.unread, self.written, length);
         self.written = self.written.saturating_add(length);
-        self.unread = end;
+        self.unread = self.unread.saturating_add(length);
     }
 }
