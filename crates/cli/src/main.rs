@@ -2,7 +2,9 @@
 //! The program devid.
 #![forbid(unsafe_code)]
 
+mod demo;
 mod input;
+mod sim;
 mod token;
 mod verify;
 
@@ -21,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Args),
+    Sim(sim::Args),
     Verify(verify::Args),
     #[command(subcommand)]
     Token(token::Command),
@@ -41,6 +45,8 @@ enum Exit {
 fn main() -> ExitCode {
     // clap itself exits with 2 on wrong usage.
     let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Token(command) => token::run(&command),
     };

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `devid demo`: the whole life of a device in one go.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use devid_console::Console;
+use devid_core::csr::Subject;
+use devid_core::device::{Device, SlotState, scratch_len};
+use devid_core::layout::STANDARD;
+use devid_core::time::UnixTime as CoreTime;
+use devid_core::token::Token;
+use devid_sim::ca::ThrowAwayCa;
+use devid_sim::{Config, Sim};
+use devid_verifier::{Challenge, Check, KeySet, Policy, TrustAnchors, UnixTime, Verdict, Verifier};
+
+use crate::Exit;
+use crate::input::{hex, printable};
+
+/// Show the whole life of a device in one go
+///
+/// A simulated device boots, makes its key, gets a certificate from a CA made
+/// for the occasion, and proves to a verifier what it is.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit status:
+  0  every step did what it should
+  1  a step failed
+  2  wrong usage")]
+pub(crate) struct Args {
+    /// Where the device is kept, with what is needed to check its evidence; a
+    /// new or an empty directory [default: a temporary one]
+    #[arg(long, value_name = "DIRECTORY")]
+    dir: Option<PathBuf>,
+}
+
+/// Why a step failed.
+type Failed = Box<dyn std::error::Error>;
+
+/// Runs the demo.
+pub(crate) fn run(args: &Args) -> io::Result<Exit> {
+    let result = match &args.dir {
+        Some(dir) => life(dir, true),
+        None => {
+            let dir = tempfile::tempdir()?;
+            life(dir.path(), false)
+        }
+    };
+    match result {
+        Ok(()) => Ok(Exit::Success),
+        Err(error) => match error.downcast::<io::Error>() {
+            // The output is gone: there is nobody to tell here.
+            Ok(error) => Err(*error),
+            Err(error) => {
+                eprintln!("devid: the demo failed: {}", printable(&error.to_string()));
+                Ok(Exit::Failure)
+            }
+        },
+    }
+}
+
+/// Tells the story, step by step.
+struct Story {
+    step: u32,
+}
+
+impl Story {
+    fn tell(&mut self, title: &str, text: impl AsRef<str>) -> io::Result<()> {
+        self.step += 1;
+        let mut out = io::stdout().lock();
+        writeln!(out, "{:>2}  {title:<9} {}", self.step, printable(text.as_ref()))
+    }
+
+    fn more(&self, text: impl AsRef<str>) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{:>13} {}", "", printable(text.as_ref().trim_end()))
+    }
+}
+
+fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
+    let now = UnixTime::now();
+    let device_now = CoreTime(i64::try_from(now.as_secs())?);
+    let mut story = Story { step: 0 };
+    let mut scratch = vec![0; scratch_len(&STANDARD)];
+
+    let mut device = boot(dir, &mut scratch)?;
+    let idevid = device.find("idevid")?;
+    let iak = device.find("iak")?;
+    let serial = device.find("serial")?;
+    if device.public_key(idevid).is_ok() {
+        return Err("the directory holds a device with an identity; name a new one".into());
+    }
+    let slots = STANDARD.slots.len();
+    story.tell("boot", format!("A simulated device starts: {slots} slots, all empty."))?;
+    story.more(format!("It is kept in {}.", dir.display()))?;
+
+    story.tell("status", "It says what is missing, and what to do:")?;
+    for line in missing(&mut device)?.lines() {
+        story.more(line)?;
+    }
+
+    device.write(serial, b"SN-0001")?;
+    let key = device.generate(idevid)?;
+    story.tell(
+        "generate",
+        "The factory writes the serial number SN-0001; the device makes a key.",
+    )?;
+    story.more(format!("Its public half, X: {}", hex(key.coordinates().0)))?;
+
+    let subject = Subject { serial_number: Some("SN-0001"), ..Subject::default() };
+    let csr = device.csr(idevid, &subject)?.to_vec();
+    let text =
+        format!("The device asks for a certificate: {} bytes, signed by that key.", csr.len());
+    story.tell("csr", text)?;
+
+    let ca = ThrowAwayCa::new(device_now);
+    let chain = ca.issue(&csr)?;
+    story.tell(
+        "issue",
+        "A CA made for this demo finds the key proved by the signature, and issues",
+    )?;
+    let text =
+        format!("a certificate for SN-0001 below its own: a chain of {} bytes.", chain.len());
+    story.more(text)?;
+
+    let checked = device.install(idevid, &chain, Some(device_now))?;
+    if !checked.validity_checked {
+        return Err("the device did not check the chain's validity".into());
+    }
+    story.tell(
+        "install",
+        "The device checks that the chain certifies its key, link by link, and keeps it.",
+    )?;
+
+    let key = device.iak_public_key()?;
+    device.write(iak, &ca.certify(&key, "attestation key of SN-0001"))?;
+    story.tell(
+        "certify",
+        "The CA certifies the device's attestation key too; that chain goes to slot iak.",
+    )?;
+
+    drop(device);
+    let mut device = boot(dir, &mut scratch)?;
+    if !missing(&mut device)?.is_empty() {
+        return Err("the device misses something after the reboot".into());
+    }
+    let present = device.slots().filter(|slot| slot.state != SlotState::Empty).count();
+    if device.chain(idevid)? != chain {
+        return Err("the chain is not what it was before the reboot".into());
+    }
+    story.tell(
+        "reboot",
+        format!("The device starts again and finds {present} slots full and nothing missing."),
+    )?;
+
+    let mut challenge = [0; 32];
+    getrandom::fill(&mut challenge)?;
+    let evidence = device.evidence(&challenge)?.to_vec();
+    story.tell("evidence", format!("A verifier sends a fresh challenge: {}", hex(&challenge)))?;
+    story.more(format!(
+        "The device answers with {} bytes: a PSA token and that chain.",
+        evidence.len()
+    ))?;
+
+    let mut anchors = TrustAnchors::default();
+    anchors.add(ca.root()).map_err(|error| error.to_string())?;
+    let policy = Policy { at: now, allow_development_key: true };
+    let keys = KeySet::default();
+    let verifier = Verifier { keys: &keys, anchors: &anchors, policy };
+    let report = verifier.verify(&evidence, Challenge::Expected(&challenge));
+    let title =
+        format!("The verifier, which knows the CA's root alone: {}.", report.verdict().name());
+    story.tell("verify", title)?;
+    for (check, outcome) in report.outcomes() {
+        let (name, result) = (check.name(), outcome.result.name());
+        story.more(format!("{name:<17}{result:<14}{}", outcome.detail))?;
+    }
+    story.more("The simulator's key is everybody's: it passes here because the demo allows it.")?;
+    if report.verdict() != Verdict::Pass {
+        return Err("the evidence was refused".into());
+    }
+
+    let strict = Policy { allow_development_key: false, ..policy };
+    let strict = Verifier { keys: &keys, anchors: &anchors, policy: strict };
+    refused(&strict, &evidence, &challenge, Check::DevelopmentKey)?;
+    story
+        .tell("refuse", "Without that allowance the same evidence is refused: development-key.")?;
+
+    let mut forged = evidence.clone();
+    let claimed = Token::decode(&evidence)?.claims.implementation_id;
+    let at = evidence.windows(claimed.len()).position(|bytes| bytes == claimed);
+    forged[at.ok_or("the token claims no implementation id")?] ^= 1;
+    refused(&verifier, &forged, &challenge, Check::Signature)?;
+    story.tell(
+        "refuse",
+        "With one bit of the claimed implementation id changed it is refused: signature.",
+    )?;
+
+    let mut another = challenge;
+    another[0] ^= 1;
+    refused(&verifier, &evidence, &another, Check::Challenge)?;
+    story.tell("refuse", "For another challenge it is refused: nobody can send it twice.")?;
+
+    if keep {
+        let (root, token) = (dir.join("root.der"), dir.join("evidence.cbor"));
+        fs::write(&root, ca.root())?;
+        fs::write(&token, &evidence)?;
+        story.tell("keep", "Check it again yourself, or go on with the device:")?;
+        story.more(format!(
+            "devid verify --allow-development-key --trust-anchor {} --challenge {} {}",
+            root.display(),
+            hex(&challenge),
+            token.display()
+        ))?;
+        story.more(format!("devid sim --dir {}", dir.display()))?;
+    }
+    Ok(())
+}
+
+fn boot<'s>(dir: &Path, scratch: &'s mut [u8]) -> Result<Device<'s, Sim>, Failed> {
+    Ok(Device::open(Sim::open(dir, Config::default())?, STANDARD, scratch)?)
+}
+
+/// What `devid status` calls missing, a line each.
+fn missing(device: &mut Device<'_, Sim>) -> Result<String, Failed> {
+    let mut status = String::new();
+    Console::new(&mut []).run(device, &["status"], &mut status).map_err(|f| f.to_string())?;
+    let lines = status.lines().filter_map(|line| line.strip_prefix("STATUS: "));
+    Ok(lines.filter(|line| line.contains(" missing: ")).map(|line| format!("{line}\n")).collect())
+}
+
+/// Makes sure that the verifier refuses a token, and for that reason.
+fn refused(
+    verifier: &Verifier<'_>,
+    token: &[u8],
+    challenge: &[u8],
+    check: Check,
+) -> Result<(), Failed> {
+    let report = verifier.verify(token, Challenge::Expected(challenge));
+    match report.verdict() == Verdict::Fail && report.outcome(check).failed() {
+        true => Ok(()),
+        false => Err(format!("what should fail by {} did not", check.name()).into()),
+    }
+}

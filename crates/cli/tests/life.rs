@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `devid sim` and `devid demo`, as programs.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn devid(args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_devid"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that ends before it has read everything closes the pipe.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn the_demo_succeeds_and_refuses_what_it_should() {
+    let demo = devid(&["demo"], "");
+    let story = stdout(&demo);
+    assert_eq!(demo.status.code(), Some(0), "{story}{}", stderr(&demo));
+    assert_eq!(stderr(&demo), "");
+    for step in ["boot", "status", "generate", "csr", "issue", "install", "reboot", "evidence"] {
+        assert!(story.lines().any(|line| line[4..].starts_with(step)), "{step}:\n{story}");
+    }
+    assert!(story.contains("knows the CA's root alone: pass."), "{story}");
+    assert!(story.contains("certificate-path pass"), "{story}");
+    assert_eq!(story.lines().filter(|line| line[4..].starts_with("refuse")).count(), 3, "{story}");
+    assert!(story.lines().all(|line| line.trim_end() == line), "{story}");
+}
+
+#[test]
+fn the_demo_keeps_what_another_run_can_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = devid(&["demo", "--dir", text(dir.path())], "");
+    let story = stdout(&demo);
+    assert_eq!(demo.status.code(), Some(0), "{story}{}", stderr(&demo));
+    let command = story.lines().find_map(|line| line.trim().strip_prefix("devid verify ")).unwrap();
+    let words: Vec<&str> = ["verify"].into_iter().chain(command.split(' ')).collect();
+    let verified = devid(&words, "");
+    assert_eq!(verified.status.code(), Some(0), "{}", stdout(&verified));
+
+    let without: Vec<&str> =
+        words.iter().copied().filter(|word| *word != "--allow-development-key").collect();
+    assert_eq!(devid(&without, "").status.code(), Some(1), "the development key is refused");
+
+    let sim = devid(&["sim", "--dir", text(dir.path())], "status\nid chain idevid\n");
+    assert_eq!(sim.status.code(), Some(0), "{}", stderr(&sim));
+    assert!(stdout(&sim).contains("STATUS: idevid ok"));
+
+    let again = devid(&["demo", "--dir", text(dir.path())], "");
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("holds a device with an identity"));
+}
+
+#[test]
+fn the_demo_fails_where_it_cannot_keep_its_device() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let demo = devid(&["demo", "--dir", text(file.path())], "");
+    assert_eq!(demo.status.code(), Some(1));
+    assert!(stderr(&demo).starts_with("devid: the demo failed: "), "{}", stderr(&demo));
+}
+
+#[test]
+fn a_script_runs_to_its_end_and_tells_the_lines_that_failed() {
+    let script = "# a comment, then an empty line\n\
+                  \n\
+                  devid slot write serial text:SN-7\n\
+                  slot read serial # again\n\
+                  frobnicate\n\
+                  slot write serial 'text:two words'\n\
+                  slot read \"serial\n\
+                  slot read serial\n";
+    let sim = devid(&["sim"], script);
+    assert_eq!(sim.status.code(), Some(1));
+    assert_eq!(
+        stderr(&sim),
+        "line 5: error: EINVAL: unknown command; 'help' lists them\n\
+         line 7: error: EINVAL: a quote is not closed; close it\n"
+    );
+    let out = stdout(&sim);
+    let values: Vec<&str> = out.lines().filter(|line| line.starts_with("VALUE: ")).collect();
+    assert_eq!(values, ["VALUE: U04tNw==", "VALUE: dHdvIHdvcmRz"]);
+}
+
+#[test]
+fn a_device_in_memory_is_fresh_each_time() {
+    assert_eq!(devid(&["sim"], "slot write serial text:x\n").status.code(), Some(0));
+    let sim = devid(&["sim"], "slot read serial\n");
+    assert_eq!(sim.status.code(), Some(1));
+    assert!(stderr(&sim).starts_with("line 1: error: ENOENT: "), "{}", stderr(&sim));
+}
+
+#[test]
+fn a_device_in_a_directory_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("new");
+    let args = ["sim", "--dir", text(&dir)];
+    let made = devid(&args, "id gen idevid\nslot write serial text:x\n");
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let found = devid(&args, "id pub idevid\nslot read serial\n");
+    assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
+    let spki = |output: &Output| {
+        stdout(output).lines().filter(|line| line.starts_with("SPKI")).collect::<String>()
+    };
+    assert_eq!(spki(&found), spki(&made));
+}
+
+#[test]
+fn a_directory_with_other_things_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("thesis.tex"), "").unwrap();
+    let sim = devid(&["sim", "--dir", text(dir.path())], "status\n");
+    assert_eq!(sim.status.code(), Some(3));
+    assert!(stderr(&sim).contains("name an empty or a new directory"), "{}", stderr(&sim));
+}
+
+#[test]
+fn every_profile_makes_its_tokens() {
+    for (profile, name) in [
+        ("psa-1", "PSA_IOT_PROFILE_1"),
+        ("psa-2.0.0", "http://arm.com/psa/2.0.0"),
+        ("rfc9783", "tag:psacertified.org,2023:psa#tfm"),
+    ] {
+        let show = format!("token show {}\n", "00".repeat(32));
+        let sim = devid(&["sim", "--profile", profile], &show);
+        assert_eq!(sim.status.code(), Some(0), "{}", stderr(&sim));
+        assert!(stdout(&sim).contains(&format!("CLAIM: profile {name}\n")), "{}", stdout(&sim));
+    }
+    assert_eq!(devid(&["sim", "--profile", "psa-9"], "").status.code(), Some(2));
+}
