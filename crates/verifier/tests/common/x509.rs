@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Certificates for tests, well-formed or wrong in one place.
+
+use super::Signer;
+
+/// A certificate to be.
+#[derive(Clone)]
+pub(crate) struct Template {
+    pub(crate) subject: &'static str,
+    pub(crate) not_before: &'static str,
+    pub(crate) not_after: &'static str,
+    /// basicConstraints: cA TRUE and a pathLenConstraint.
+    pub(crate) ca: Option<Option<u8>>,
+    /// keyUsage's first octet.
+    pub(crate) key_usage: Option<u8>,
+    /// extKeyUsage, one purpose.
+    pub(crate) purpose: Option<&'static [u8]>,
+    /// An extension that nobody knows, critical.
+    pub(crate) unknown_critical: bool,
+}
+
+/// An end entity that signs tokens.
+pub(crate) const LEAF: Template = Template {
+    subject: "IAK of device 1",
+    not_before: "20200101000000Z",
+    not_after: "99991231235959Z",
+    ca: None,
+    key_usage: Some(0x80),
+    purpose: None,
+    unknown_critical: false,
+};
+
+/// A CA.
+pub(crate) const CA: Template =
+    Template { subject: "Root", ca: Some(None), key_usage: Some(0x06), ..LEAF };
+
+impl Template {
+    /// Issues the certificate for the key of `subject`.
+    pub(crate) fn issue(&self, subject: &Signer, issuer: (&str, &Signer)) -> Vec<u8> {
+        let (issuer_name, issuer_key) = issuer;
+        let algorithm = match issuer_key {
+            Signer::P256(_) => tlv(0x30, &[&oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2])]),
+            Signer::P384(_) => tlv(0x30, &[&oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3])]),
+            _ => panic!("not a key of a CA here"),
+        };
+        let validity = tlv(0x30, &[&time(self.not_before), &time(self.not_after)]);
+        let tbs = tlv(
+            0x30,
+            &[
+                &tlv(0xa0, &[&[2, 1, 2]]),
+                &[2, 1, 7],
+                &algorithm,
+                &name(issuer_name),
+                &validity,
+                &name(self.subject),
+                &spki(subject),
+                &tlv(0xa3, &[&self.extensions()]),
+            ],
+        );
+        let signature = tlv(0x03, &[&[0], &der_signature(&issuer_key.sign(&tbs))]);
+        tlv(0x30, &[&tbs, &algorithm, &signature])
+    }
+
+    fn extensions(&self) -> Vec<u8> {
+        let mut extensions = Vec::new();
+        let mut add = |id: &[u8], critical: bool, value: &[u8]| {
+            let critical: &[u8] = if critical { &[0x01, 0x01, 0xff] } else { &[] };
+            extensions.extend(tlv(0x30, &[&oid(id), critical, &tlv(0x04, &[value])]));
+        };
+        if let Some(path_len) = self.ca {
+            let length = path_len.map(|length| vec![2, 1, length]).unwrap_or_default();
+            add(&[0x55, 0x1d, 19], true, &tlv(0x30, &[&[1, 1, 0xff], &length]));
+        }
+        if let Some(bits) = self.key_usage {
+            let unused = bits.trailing_zeros().min(7) as u8;
+            add(&[0x55, 0x1d, 15], true, &[3, 2, unused, bits]);
+        }
+        if let Some(purpose) = self.purpose {
+            add(&[0x55, 0x1d, 37], false, &tlv(0x30, &[&oid(purpose)]));
+        }
+        if self.unknown_critical {
+            add(&[0x55, 0x1d, 99], true, &[5, 0]);
+        }
+        tlv(0x30, &[&extensions])
+    }
+}
+
+/// A self-signed CA.
+pub(crate) fn root(template: &Template, key: &Signer) -> Vec<u8> {
+    template.issue(key, (template.subject, key))
+}
+
+/// The SubjectPublicKeyInfo of a key.
+pub(crate) fn spki(key: &Signer) -> Vec<u8> {
+    let curve: &[u8] = match key {
+        Signer::P256(_) => &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+        Signer::P384(_) => &[0x2b, 0x81, 0x04, 0, 34],
+        _ => &[0x2b, 0x81, 0x04, 0, 35],
+    };
+    let algorithm = tlv(0x30, &[&oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]), &oid(curve)]);
+    tlv(0x30, &[&algorithm, &tlv(0x03, &[&[0], &key.point()])])
+}
+
+/// PEM, for files.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in der.chunks(3) {
+        let bits = group.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte))
+            << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let index = (bits >> (18 - 6 * place)) as usize & 63;
+            text.push(if place > group.len() { '=' } else { ALPHABET[index] as char });
+        }
+    }
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+fn name(common_name: &str) -> Vec<u8> {
+    let value = tlv(0x0c, &[common_name.as_bytes()]);
+    let attribute = tlv(0x30, &[&oid(&[0x55, 0x04, 3]), &value]);
+    tlv(0x30, &[&tlv(0x31, &[&attribute])])
+}
+
+/// UTCTime before 2050, as RFC 5280 wants it.
+fn time(text: &str) -> Vec<u8> {
+    if text < "2050" { tlv(0x17, &[&text.as_bytes()[2..]]) } else { tlv(0x18, &[text.as_bytes()]) }
+}
+
+fn oid(content: &[u8]) -> Vec<u8> {
+    tlv(0x06, &[content])
+}
+
+/// `r || s` as ECDSA-Sig-Value.
+fn der_signature(raw: &[u8]) -> Vec<u8> {
+    let (r, s) = raw.split_at(raw.len() / 2);
+    let integer = |value: &[u8]| {
+        let start = value.iter().take_while(|&&byte| byte == 0).count();
+        let value = &value[start..];
+        let sign: &[u8] = if value[0] >= 0x80 { &[0] } else { &[] };
+        tlv(0x02, &[sign, value])
+    };
+    tlv(0x30, &[&integer(r), &integer(s)])
+}
+
+fn tlv(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
+    let contents = contents.concat();
+    let length = contents.len();
+    let mut out = match length {
+        0..=0x7f => vec![tag, length as u8],
+        0x80..=0xff => vec![tag, 0x81, length as u8],
+        _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+    };
+    out.extend(contents);
+    out
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `vectors/token` is what this program makes. With `DEVID_WRITE_VECTORS` set
+//! it writes them anew; otherwise it compares.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::cbor::Value::{Bytes, Int};
+use common::x509::{CA, LEAF, Template, pem, root, spki};
+use common::{
+    DRAFT_2, RFC_9783, Signer, first_claims, later_claims, sign, token, token_with_chain,
+};
+
+fn vectors() -> Vec<(&'static str, Vec<u8>)> {
+    let iak = Signer::p256("iak");
+    let (p384, p521, mac) = (Signer::p384("iak"), Signer::p521("iak"), Signer::mac("iak", 5));
+    let (ca, factory) = (Signer::p256("root"), Signer::p256("factory"));
+    let intermediate = Template { subject: "Factory", ca: Some(Some(0)), ..CA };
+    let chain =
+        [LEAF.issue(&iak, ("Factory", &factory)), intermediate.issue(&factory, ("Root", &ca))];
+    let Signer::Mac(_, secret) = &mac else { unreachable!() };
+    let point_id = iak.public().id().instance_ids()[0].to_vec();
+    let mut forged = token(&iak);
+    *forged.last_mut().unwrap() ^= 1;
+    vec![
+        ("psa1.cbor", sign(&iak, vec![], first_claims(point_id.clone()))),
+        ("psa2.cbor", sign(&iak, vec![], later_claims(DRAFT_2, point_id))),
+        ("rfc9783.cbor", token(&iak)),
+        ("rfc9783-kid.cbor", {
+            let kid = vec![(Int(4), Bytes(vec![0xee; 32]))];
+            sign(&iak, kid, later_claims(RFC_9783, iak.instance_id()))
+        }),
+        ("rfc9783-x5chain.cbor", token_with_chain(&iak, &chain)),
+        ("rfc9783-es384.cbor", token(&p384)),
+        ("rfc9783-es512.cbor", token(&p521)),
+        ("rfc9783-mac0.cbor", token(&mac)),
+        ("rfc9783-forged.cbor", forged),
+        ("rfc9783-simulator.cbor", token(&Signer::simulator())),
+        ("iak.pem", pem("PUBLIC KEY", &spki(&iak)).into_bytes()),
+        ("iak-es384.pem", pem("PUBLIC KEY", &spki(&p384)).into_bytes()),
+        ("iak-es512.pem", pem("PUBLIC KEY", &spki(&p521)).into_bytes()),
+        ("iak.hmac", secret.clone()),
+        ("simulator.pem", pem("PUBLIC KEY", &spki(&Signer::simulator())).into_bytes()),
+        ("root.pem", pem("CERTIFICATE", &root(&CA, &ca)).into_bytes()),
+        ("leaf.pem", pem("CERTIFICATE", &chain[0]).into_bytes()),
+    ]
+}
+
+#[test]
+fn committed_vectors_are_the_ones_made_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/token");
+    for (name, content) in vectors() {
+        let path = folder.join(name);
+        if std::env::var_os("DEVID_WRITE_VECTORS").is_some() {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(&path, &content).unwrap();
+        }
+        assert!(fs::read(&path).unwrap() == content, "{name} differs");
+    }
+}
