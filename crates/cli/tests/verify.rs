@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The program from outside: what it prints where, and how it exits.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const NONCE: &str = "c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4";
+
+fn vector(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/token").join(name)
+}
+
+fn devid() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_devid"))
+}
+
+/// `devid verify` with a key of the vectors and the right challenge.
+fn verify(options: &[&str], files: &[PathBuf]) -> Output {
+    let mut command = devid();
+    command.args(["verify", "--challenge", NONCE, "--key"]).arg(vector("iak.pem"));
+    command.args(options).args(files).output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn result<'l>(line: &'l Value, check: &str) -> &'l str {
+    let checks = line["checks"].as_array().unwrap();
+    checks.iter().find(|entry| entry["check"] == check).unwrap()["result"].as_str().unwrap()
+}
+
+#[track_caller]
+fn exits(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn passes_what_the_key_signed_and_prints_an_object_a_line() {
+    let files = ["psa1.cbor", "psa2.cbor", "rfc9783.cbor", "rfc9783-kid.cbor"].map(vector);
+    let output = verify(&["--json"], &files);
+    exits(&output, 0);
+    assert!(output.stderr.is_empty());
+    let lines = lines(&output);
+    assert_eq!(lines.len(), files.len());
+    for (line, file) in lines.iter().zip(&files) {
+        assert_eq!(line["file"], file.to_str().unwrap());
+        assert_eq!(line["verdict"], "pass");
+        let names: Vec<_> = line["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|check| check["check"].as_str().unwrap())
+            .collect();
+        let expected = [
+            "decode",
+            "profile",
+            "claims",
+            "signature",
+            "challenge",
+            "instance-id",
+            "certificate-path",
+            "development-key",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(line["claims"]["nonce"], NONCE);
+        assert_eq!(line["claims"]["client-id"], -1);
+        assert_eq!(line["claims"]["security-lifecycle"]["state"], "secured");
+        assert_eq!(line["claims"]["software-components"][1]["measurement-type"], "SPE");
+    }
+    let profiles: Vec<_> = lines.iter().map(|line| line["profile"].as_str().unwrap()).collect();
+    assert_eq!(
+        profiles[..3],
+        ["PSA_IOT_PROFILE_1", "http://arm.com/psa/2.0.0", "tag:psacertified.org,2023:psa#tfm"]
+    );
+}
+
+#[test]
+fn verifies_other_algorithms_and_symmetric_keys() {
+    for (file, option, key) in [
+        ("rfc9783-es384.cbor", "--key", "iak-es384.pem"),
+        ("rfc9783-es512.cbor", "--key", "iak-es512.pem"),
+        ("rfc9783-mac0.cbor", "--hmac-key", "iak.hmac"),
+        ("rfc9783.cbor", "--key", "leaf.pem"),
+    ] {
+        let mut command = devid();
+        command.args(["verify", "--challenge", NONCE, option]).arg(vector(key));
+        exits(&command.arg(vector(file)).output().unwrap(), 0);
+    }
+}
+
+#[test]
+fn verifies_by_x5chain_at_a_time() {
+    let at = |time: &[&str]| {
+        let mut command = devid();
+        command.args(["verify", "--json", "--challenge", NONCE, "--trust-anchor"]);
+        command.arg(vector("root.pem")).args(time).arg(vector("rfc9783-x5chain.cbor"));
+        command.output().unwrap()
+    };
+    for time in ["2026-11-23", "2026-11-23T12:00:00Z", "1795392000"] {
+        let output = at(&["--at", time]);
+        exits(&output, 0);
+        assert_eq!(result(&lines(&output)[0], "certificate-path"), "pass");
+    }
+    exits(&at(&[]), 0);
+    let early = at(&["--at", "2019-12-31T23:59:59Z"]);
+    exits(&early, 1);
+    assert_eq!(result(&lines(&early)[0], "certificate-path"), "fail");
+    assert_eq!(result(&lines(&early)[0], "signature"), "fail");
+    for time in ["yesterday", "2026-13-01", "2026-11-23T12:00:00", "20261123", "-5", ""] {
+        exits(&at(&["--at", time]), 2);
+    }
+}
+
+#[test]
+fn fails_closed_without_trust_or_challenge() {
+    let output = devid().args(["verify", "--json"]).arg(vector("rfc9783.cbor")).output().unwrap();
+    exits(&output, 1);
+    let line = &lines(&output)[0];
+    assert_eq!(result(line, "signature"), "fail");
+    assert_eq!(result(line, "challenge"), "fail");
+    assert_eq!(result(line, "decode"), "pass");
+
+    let any = verify(&["--json"], &[]);
+    exits(&any, 2);
+    let mut command = devid();
+    command.args(["verify", "--json", "--challenge", "any", "--key"]).arg(vector("iak.pem"));
+    let output = command.arg(vector("rfc9783.cbor")).output().unwrap();
+    exits(&output, 0);
+    assert_eq!(result(&lines(&output)[0], "challenge"), "not-performed");
+}
+
+#[test]
+fn names_development_keys() {
+    let run = |options: &[&str]| {
+        let mut command = devid();
+        command.args(["verify", "--json", "--challenge", NONCE, "--key"]);
+        command.arg(vector("simulator.pem")).args(options).arg(vector("rfc9783-simulator.cbor"));
+        command.output().unwrap()
+    };
+    let output = run(&[]);
+    exits(&output, 1);
+    assert_eq!(result(&lines(&output)[0], "development-key"), "fail");
+    exits(&run(&["--allow-development-key"]), 0);
+}
+
+#[test]
+fn one_bad_file_fails_the_run_and_an_unreadable_one_outranks_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    fs::write(&empty, b"").unwrap();
+    let missing = folder.path().join("missing");
+    let (good, forged) = (vector("rfc9783.cbor"), vector("rfc9783-forged.cbor"));
+
+    exits(&verify(&[], &[good.clone(), forged.clone()]), 1);
+    exits(&verify(&[], &[good.clone(), empty.clone()]), 1);
+    for files in [[good.clone(), missing.clone()], [missing.clone(), forged.clone()]] {
+        exits(&verify(&[], &files), 3);
+    }
+    exits(&verify(&[], &[folder.path().to_owned()]), 3);
+
+    let output = verify(&["--json"], &[missing.clone(), forged, empty, good]);
+    exits(&output, 3);
+    let lines = lines(&output);
+    let verdicts: Vec<_> = lines.iter().map(|line| line["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["fail", "fail", "fail", "pass"]);
+    assert!(lines[0]["error"].as_str().unwrap().contains("could not be read"));
+    assert_eq!(result(&lines[1], "signature"), "fail");
+    assert_eq!(result(&lines[2], "decode"), "fail");
+    assert!(lines[1].get("error").is_none());
+
+    let text = verify(&[], &[missing]);
+    assert!(String::from_utf8_lossy(&text.stdout).contains("could not be read"));
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_a_bad_key_file_with_3() {
+    exits(&devid().output().unwrap(), 2);
+    exits(&devid().arg("verify").output().unwrap(), 2);
+    exits(&verify(&["--no-such-option"], &[vector("rfc9783.cbor")]), 2);
+    for challenge in ["", "c", "xyz", "0x00", "c4 c4", "ANY"] {
+        let mut command = devid();
+        command.args(["verify", "--challenge", challenge]).arg(vector("rfc9783.cbor"));
+        exits(&command.output().unwrap(), 2);
+    }
+    let file = vector("rfc9783.cbor");
+    for (option, key) in [
+        ("--key", "rfc9783.cbor"),
+        ("--key", "none"),
+        ("--hmac-key", "iak.pem"),
+        ("--trust-anchor", "iak.pem"),
+    ] {
+        let mut command = devid();
+        command.args(["verify", option]).arg(vector(key)).arg(&file);
+        let output = command.output().unwrap();
+        exits(&output, 3);
+        assert!(output.stdout.is_empty());
+        assert!(String::from_utf8_lossy(&output.stderr).contains(key));
+    }
+}
+
+#[test]
+fn reads_standard_input() {
+    let mut command = devid();
+    command.args(["verify", "--json", "--challenge", NONCE, "--key"]).arg(vector("iak.pem"));
+    let mut child = command.arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&fs::read(vector("psa1.cbor")).unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    exits(&output, 0);
+    assert_eq!(lines(&output)[0]["file"], "-");
+}
+
+#[test]
+fn shows_a_token_without_verifying_it() {
+    let show = |path: PathBuf| devid().args(["token", "show"]).arg(path).output().unwrap();
+    let output = show(vector("rfc9783-forged.cbor"));
+    exits(&output, 0);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("COSE_Sign1, ES256, not verified\n"));
+    assert!(text.contains(NONCE) && text.contains("0x3000 (secured)"));
+    exits(&show(vector("iak.pem")), 1);
+    exits(&show(vector("none")), 3);
+}
+
+#[test]
+fn escapes_what_a_device_wrote() {
+    // The verification service's text, replaced by one of the same length.
+    let mut token = fs::read(vector("rfc9783.cbor")).unwrap();
+    let at = token.windows(16).position(|window| window == b"verifier.example").unwrap();
+    token[at..at + 16].copy_from_slice("\x1b[2J\u{202e}\n\"evil\"\\\x07".as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("to\nken");
+    fs::write(&path, token).unwrap();
+
+    let output = devid().args(["token", "show"]).arg(&path).output().unwrap();
+    exits(&output, 0);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(r#"\u{1b}[2J\u{202e}\n"evil"\\\u{7}"#), "{text}");
+    let output = verify(&[], &[path]);
+    exits(&output, 1);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().next().unwrap().ends_with(r"to\nken: fail"), "{text}");
+    assert!(!text.contains('\x1b'));
+}
+
+#[test]
+fn help_documents_the_exit_codes() {
+    for command in [&["verify", "--help"][..], &["token", "show", "--help"]] {
+        let output = devid().args(command).output().unwrap();
+        exits(&output, 0);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Exit status:"));
+    }
+}
