@@ -24,6 +24,17 @@ pub enum Curve {
     P521,
 }
 
+impl Curve {
+    /// Length of a coordinate, in bytes.
+    pub const fn coordinate_len(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+}
+
 /// The hash of an HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Keys: where they come from and how the one that fits a token is found.
 
+pub(crate) mod file;
+
 use std::collections::HashMap;
 use std::fmt;
 
 use devid_core::cose::{Algorithm, Kind};
-use devid_core::der::{Reader, Stop, tag};
 use devid_core::instance_id;
-use rustls_pki_types::pem::{PemObject, SectionKind};
 use zeroize::Zeroizing;
 
 use crate::certificate::Certificate;
@@ -85,10 +85,16 @@ pub struct KeySet {
 /// Why bytes are no key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// Neither PEM nor DER of a public key or certificate.
+    /// None of the forms that [`PublicKey::read_all`] takes.
     Unrecognised,
     /// Broken PEM.
     Pem(String),
+    /// Broken JSON, or a JWK without what its kind needs.
+    Jwk(String),
+    /// A COSE_Key without what its kind needs.
+    CoseKey,
+    /// A symmetric key was given where a public one is wanted.
+    Symmetric,
     /// A private key was given where a public one is wanted.
     PrivateKey,
     /// Not a key on P-256, P-384 or P-521.
@@ -125,7 +131,7 @@ impl PublicKey {
 
     /// Takes a DER SubjectPublicKeyInfo (RFC 5480).
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
-        let (curve, point) = ec_point(der).map_err(|_| KeyError::Algorithm)?;
+        let (curve, point) = file::ec_point(der).map_err(|_| KeyError::Algorithm)?;
         let key = Self::from_point(point)?;
         if key.curve == curve { Ok(key) } else { Err(KeyError::Algorithm) }
     }
@@ -136,28 +142,20 @@ impl PublicKey {
         Self::from_spki(Certificate::read(der).map_err(|_| KeyError::Certificate)?.spki)
     }
 
-    /// Reads a file: PEM with any number of public keys and certificates, or
-    /// one of either as DER.
+    /// Takes the affine coordinates, each as long as its field.
+    pub(crate) fn from_coordinates(curve: Curve, x: &[u8], y: &[u8]) -> Result<Self, KeyError> {
+        let length = curve.coordinate_len();
+        if x.len() != length || y.len() != length {
+            return Err(KeyError::Algorithm);
+        }
+        Self::from_point(&[&[0x04], x, y].concat())
+    }
+
+    /// Reads a file with one or more keys: PEM or DER of public keys and of
+    /// certificates, a JWK or a JWK Set (RFC 7517), a COSE_Key or a COSE_KeySet
+    /// (RFC 9052, 7). A private key is refused in any form.
     pub fn read_all(file: &[u8]) -> Result<Vec<Self>, KeyError> {
-        if !is_pem(file) {
-            if file.first() != Some(&tag::SEQUENCE) {
-                return Err(KeyError::Unrecognised);
-            }
-            let spki = Certificate::read(file).map_or(file, |certificate| certificate.spki);
-            return Ok(vec![Self::from_spki(spki)?]);
-        }
-        let mut keys = Vec::new();
-        for (kind, der) in pem_sections(file)? {
-            keys.push(match kind {
-                SectionKind::PublicKey => Self::from_spki(&der)?,
-                SectionKind::Certificate => Self::from_certificate(&der)?,
-                SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
-                    return Err(KeyError::PrivateKey);
-                }
-                _ => continue,
-            });
-        }
-        if keys.is_empty() { Err(KeyError::Unrecognised) } else { Ok(keys) }
+        file::read(file)
     }
 
     /// The curve.
@@ -192,11 +190,7 @@ impl MacKey {
     /// let everybody make tokens.
     pub fn from_bytes(secret: Vec<u8>) -> Result<Self, KeyError> {
         let secret = Zeroizing::new(secret);
-        let is_public = is_pem(&secret)
-            || ec_point(&secret).is_ok()
-            || PublicKey::from_point(&secret).is_ok()
-            || Certificate::read(&secret).is_ok();
-        if is_public {
+        if file::holds_public_key(&secret) || PublicKey::from_point(&secret).is_ok() {
             return Err(KeyError::PublicAsMac);
         }
         if secret.len() < MIN_MAC_KEY_LEN {
@@ -276,6 +270,9 @@ impl fmt::Display for KeyError {
         match self {
             Self::Unrecognised => f.write_str("neither a public key nor a certificate"),
             Self::Pem(error) => write!(f, "broken PEM: {error}"),
+            Self::Jwk(error) => write!(f, "broken JWK: {error}"),
+            Self::CoseKey => f.write_str("broken COSE_Key"),
+            Self::Symmetric => f.write_str("this is a symmetric key, not a public one"),
             Self::PrivateKey => f.write_str("this is a private key; give its public half"),
             Self::Algorithm => f.write_str("not a key on P-256, P-384 or P-521"),
             Self::NotOnCurve => f.write_str("the point is not on its curve"),
@@ -287,39 +284,3 @@ impl fmt::Display for KeyError {
 }
 
 impl std::error::Error for KeyError {}
-
-/// Whether a file is PEM: text with a boundary in it.
-pub(crate) fn is_pem(file: &[u8]) -> bool {
-    file.windows(11).any(|window| window == b"-----BEGIN ")
-}
-
-pub(crate) fn pem_sections(file: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, KeyError> {
-    <(SectionKind, Vec<u8>)>::pem_slice_iter(file)
-        .collect::<Result<_, _>>()
-        .map_err(|error| KeyError::Pem(error.to_string()))
-}
-
-/// The curve and the point of a SubjectPublicKeyInfo (RFC 5480, 2).
-fn ec_point(spki: &[u8]) -> Result<(Curve, &[u8]), Stop> {
-    const EC_PUBLIC_KEY: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
-    const PRIME256V1: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
-    const SECP384R1: [u8; 5] = [0x2b, 0x81, 0x04, 0, 34];
-    const SECP521R1: [u8; 5] = [0x2b, 0x81, 0x04, 0, 35];
-
-    let mut outer = Reader::new(spki);
-    let mut fields = Reader::new(outer.contents(tag::SEQUENCE)?);
-    let mut algorithm = Reader::new(fields.contents(tag::SEQUENCE)?);
-    let id = algorithm.contents(tag::OBJECT_IDENTIFIER)?;
-    let curve = algorithm.contents(tag::OBJECT_IDENTIFIER)?;
-    let point = fields.contents(tag::BIT_STRING)?;
-    if !(outer.is_at_end() && fields.is_at_end() && algorithm.is_at_end()) || id != EC_PUBLIC_KEY {
-        return Err(Stop);
-    }
-    let curve = match curve {
-        _ if curve == PRIME256V1 => Curve::P256,
-        _ if curve == SECP384R1 => Curve::P384,
-        _ if curve == SECP521R1 => Curve::P521,
-        _ => return Err(Stop),
-    };
-    Ok((curve, point.strip_prefix(&[0]).ok_or(Stop)?))
-}

@@ -15,6 +15,8 @@ mod crypto;
 mod development;
 pub mod keys;
 pub mod path;
+#[cfg(feature = "recovery")]
+pub mod recovery;
 pub mod report;
 mod verifier;
 

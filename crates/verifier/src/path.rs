@@ -18,7 +18,8 @@ use webpki::{
 
 use crate::certificate::{Certificate, DIGITAL_SIGNATURE, KEY_CERT_SIGN, PathLen};
 use crate::crypto::CERTIFICATE_ALGORITHMS;
-use crate::keys::{KeyError, PublicKey, is_pem, pem_sections};
+use crate::keys::file::{is_pem, pem_sections};
+use crate::keys::{KeyError, PublicKey};
 
 /// The CA certificates that a verifier trusts.
 #[derive(Default)]

@@ -274,6 +274,64 @@ fn reads_public_keys_in_every_form_and_nothing_else() {
 }
 
 #[test]
+fn reads_jwk_and_cose_key() {
+    // RFC 7517, A.1.
+    let jwk = |more: &str| {
+        format!(
+            r#"{{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"{more}}}"#
+        )
+    };
+    let read = |file: &str| PublicKey::read_all(file.as_bytes()).map(|keys| keys.len());
+    let plain = jwk(r#","use":"sig","kid":"1""#);
+    assert_eq!(read(&plain), Ok(1));
+    assert_eq!(read(&format!(r#"{{"keys":[{plain},{plain}]}}"#)), Ok(2));
+    assert_eq!(read(r#"{"keys":[]}"#), Err(KeyError::Unrecognised));
+    assert_eq!(read(&jwk(r#","d":"AA""#)), Err(KeyError::PrivateKey));
+    assert_eq!(read(&plain.replace("P-256", "P-384")), Err(KeyError::Algorithm));
+    assert_eq!(read(&plain.replace("IFyM", "IFyQ")), Err(KeyError::NotOnCurve));
+    assert!(matches!(read(&plain.replace("IFyM", "IFy+")), Err(KeyError::Jwk(_))));
+    assert!(matches!(read(&plain[..plain.len() - 1]), Err(KeyError::Jwk(_))));
+    assert_eq!(read(r#"{"kty":"oct","k":"AAAA"}"#), Err(KeyError::Symmetric));
+    assert_eq!(MacKey::from_bytes(plain.into_bytes()).err(), Some(KeyError::PublicAsMac));
+
+    for signer in [Signer::p256("iak"), Signer::p384("iak"), Signer::p521("iak")] {
+        let point = signer.point();
+        let (x, y) = point[1..].split_at(point.len() / 2);
+        let curve = match signer.algorithm() {
+            -7 => 1,
+            -35 => 2,
+            _ => 3,
+        };
+        let key = |more: Vec<(Value, Value)>| {
+            let mut entries = vec![
+                (Int(1), Int(2)),
+                (Int(-1), Int(curve)),
+                (Int(-2), Bytes(x.to_vec())),
+                (Int(-3), Bytes(y.to_vec())),
+                (Int(2), Bytes(b"kid".to_vec())),
+            ];
+            entries.extend(more);
+            Map(entries)
+        };
+        let read = |file: Value| PublicKey::read_all(&file.encode()).map(|keys| keys.len());
+        let keys = PublicKey::read_all(&key(vec![]).encode()).unwrap();
+        assert_eq!(keys[0].id(), signer.public().id());
+        assert_eq!(read(Value::Array(vec![key(vec![]), key(vec![])])), Ok(2));
+        assert_eq!(read(key(vec![(Int(-4), Bytes(vec![1]))])), Err(KeyError::PrivateKey));
+        assert_eq!(read(key(vec![(Int(-1), Int(1))])), Err(KeyError::CoseKey));
+        let secret = key(vec![]).encode();
+        assert_eq!(MacKey::from_bytes(secret).err(), Some(KeyError::PublicAsMac));
+        let mut trailing = key(vec![]).encode();
+        trailing.push(0);
+        assert_eq!(PublicKey::read_all(&trailing).err(), Some(KeyError::CoseKey));
+    }
+    let symmetric = Map(vec![(Int(1), Int(4)), (Int(-1), Bytes(vec![7; 32]))]);
+    let error = PublicKey::read_all(&symmetric.encode()).err();
+    assert_eq!(error, Some(KeyError::Symmetric));
+}
+
+#[test]
 fn refuses_every_truncation_and_every_extension() {
     let signer = Signer::p256("iak");
     let keys = trusting(&signer);
