@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How deep each call of devid.h goes on its caller's stack. */
+#include <errno.h>
+#include <string.h>
+
+#include <zephyr/kernel.h>
+#include <zephyr/shell/shell.h>
+#include <zephyr/shell/shell_dummy.h>
+#include <zephyr/sys/printk.h>
+#include <zephyr/ztest.h>
+
+#include <devid/devid.h>
+
+#include "contract.h"
+#include "issuer.h"
+
+/* What no call may exceed, in bytes. */
+#define STACK_BUDGET 4096
+
+#define IDEVID 0x00
+#define IAK    0x10
+#define ANCHOR 0x20
+#define SERIAL 0x30
+
+K_THREAD_STACK_DEFINE(stack, 2 * STACK_BUDGET);
+static struct k_thread thread;
+
+static uint8_t buf[2560];
+static uint8_t chain[1536];
+static size_t chain_len;
+static int result;
+
+/* The calls, in an order that lets each succeed. */
+
+static int init(void)
+{
+	return devid_init();
+}
+
+static int slot_write(void)
+{
+	return devid_slot_write(SERIAL, (const uint8_t *)"SN-0001", 7);
+}
+
+static int slot_read(void)
+{
+	size_t len;
+
+	return devid_slot_read(SERIAL, buf, sizeof(buf), &len);
+}
+
+static int slot_info(void)
+{
+	struct devid_slot_info info;
+
+	return devid_slot_info(SERIAL, &info);
+}
+
+static int slot_find(void)
+{
+	uint8_t slot;
+
+	return devid_slot_find("serial", &slot);
+}
+
+static int id_generate(void)
+{
+	return devid_id_generate(IDEVID);
+}
+
+static int id_public_key(void)
+{
+	size_t len;
+
+	return devid_id_public_key(IDEVID, buf, sizeof(buf), &len);
+}
+
+static int id_csr(void)
+{
+	const struct devid_subject subject = {.common_name = "device"};
+	size_t len;
+
+	return devid_id_csr(IDEVID, &subject, buf, sizeof(buf), &len);
+}
+
+static int id_install(void)
+{
+	return devid_id_install(IDEVID, chain, chain_len, 1780000000, NULL);
+}
+
+static int id_certificate(void)
+{
+	size_t len;
+
+	return devid_id_certificate(IDEVID, 1, buf, sizeof(buf), &len);
+}
+
+static int id_chain(void)
+{
+	size_t len;
+
+	return devid_id_chain(IDEVID, buf, sizeof(buf), &len);
+}
+
+static int iak_public_key(void)
+{
+	size_t len;
+
+	return devid_iak_public_key(buf, sizeof(buf), &len);
+}
+
+static int iak_chain_write(void)
+{
+	return devid_slot_write(IAK, chain, chain_len);
+}
+
+static int token_len(void)
+{
+	size_t len;
+
+	return devid_token_len(32, &len);
+}
+
+static int token(void)
+{
+	static const uint8_t challenge[32];
+	size_t len;
+
+	return devid_token(challenge, sizeof(challenge), buf, sizeof(buf), &len);
+}
+
+static int evidence(void)
+{
+	static const uint8_t challenge[32];
+	size_t len;
+
+	return devid_evidence(challenge, sizeof(challenge), buf, sizeof(buf), &len);
+}
+
+static int anchor_write(void)
+{
+	return devid_slot_write(ANCHOR, chain, chain_len);
+}
+
+static int id_erase(void)
+{
+	return devid_slot_erase(IDEVID);
+}
+
+/* The shell's commands come with the shell's own share. */
+
+static int shell_status(void)
+{
+	return shell_execute_cmd(shell_backend_dummy_get_ptr(), "devid status");
+}
+
+static int shell_token_show(void)
+{
+	return shell_execute_cmd(shell_backend_dummy_get_ptr(),
+				 "devid token show "
+				 "0000000000000000000000000000000000000000000000000000000000000000");
+}
+
+static int nothing(void)
+{
+	return 0;
+}
+
+static void entry(void *call, void *unused1, void *unused2)
+{
+	ARG_UNUSED(unused1);
+	ARG_UNUSED(unused2);
+	result = ((int (*)(void))call)();
+}
+
+/* Bytes of stack that a call used, the thread's own included. */
+static size_t depth(int (*call)(void))
+{
+	size_t unused = 0;
+
+	/* Preemptible, as the threads of applications are. */
+	k_thread_create(&thread, stack, K_THREAD_STACK_SIZEOF(stack), entry, (void *)call, NULL,
+			NULL, K_PRIO_PREEMPT(1), 0, K_NO_WAIT);
+	k_thread_join(&thread, K_FOREVER);
+	zassert_ok(k_thread_stack_space_get(&thread, &unused));
+	return thread.stack_info.size - unused;
+}
+
+static size_t deepest;
+
+static void measure(const char *name, int (*call)(void))
+{
+	const size_t idle = depth(nothing);
+	const size_t used = depth(call) - idle;
+
+	zassert_ok(result, "%s: %d", name, result);
+	printk("STACK: %s %zu\n", name, used);
+	deepest = MAX(deepest, used);
+	zassert_true(used < STACK_BUDGET, "%s: %zu bytes", name, used);
+}
+
+#define MEASURE(call) measure(#call, call)
+
+void contract_failed(const char *file, int line, const char *expectation)
+{
+	printk("%s:%d: not so: %s\n", file, line, expectation);
+}
+
+/* A leaf over the key whose point ends the SPKI in buf, and its issuer. */
+static void issue_chain(void)
+{
+	uint8_t ca_point[65];
+	struct certificate leaf = {.subject = "device", .issuer = "ca", .point = buf + 91 - 65};
+	struct certificate ca = {.subject = "ca", .issuer = "ca", .point = ca_point, .ca = true};
+
+	zassert_true(contract_key_point(0, ca_point));
+	chain_len = issue(&leaf, chain, sizeof(chain));
+	zassert_not_equal(chain_len, 0);
+	chain_len += issue(&ca, chain + chain_len, sizeof(chain) - chain_len);
+}
+
+static void issue_anchor(void)
+{
+	uint8_t point[65];
+	struct certificate ca = {.subject = "ca", .issuer = "ca", .point = point, .ca = true};
+
+	zassert_true(contract_key_point(0, point));
+	chain_len = issue(&ca, chain, sizeof(chain));
+}
+
+ZTEST(stack, test_no_call_exceeds_the_budget)
+{
+	MEASURE(init);
+	MEASURE(slot_write);
+	MEASURE(slot_read);
+	MEASURE(slot_info);
+	MEASURE(slot_find);
+	MEASURE(id_generate);
+	MEASURE(id_csr);
+	MEASURE(id_public_key);
+	issue_chain();
+	MEASURE(id_install);
+	MEASURE(id_certificate);
+	MEASURE(id_chain);
+	MEASURE(iak_public_key);
+	issue_chain();
+	MEASURE(iak_chain_write);
+	MEASURE(token_len);
+	MEASURE(token);
+	MEASURE(evidence);
+	issue_anchor();
+	MEASURE(anchor_write);
+	MEASURE(shell_status);
+	MEASURE(shell_token_show);
+	MEASURE(id_erase);
+	printk("STACK-DEEPEST: %zu of %d\n", deepest, STACK_BUDGET);
+}
+
+ZTEST_SUITE(stack, NULL, NULL, NULL, NULL, NULL);
