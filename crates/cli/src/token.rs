@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `devid token`: prints tokens. Nothing here is verified.
+//! `devid token`: prints tokens and what is in them. Nothing here is verified.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
+use devid_console::Base64;
 use devid_core::cose::{Envelope, Kind};
 use devid_core::token::{Claims, Fault, Payload, Profile};
+use devid_verifier::recovery::recover;
 
 use crate::Exit;
 use crate::input::{hex, printable, read};
@@ -25,11 +27,28 @@ Exit status:
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+
+    /// Recover the public key that signed a token, as PEM
+    ///
+    /// The key is what the token says of itself: the one that could have made
+    /// the signature and that the instance-id derives from. Trust it only when
+    /// you know by other means that the token is of your device.
+    #[command(after_help = "\
+Exit status:
+  0  the key was printed
+  1  no key, or more than one, fits the token
+  2  wrong usage
+  3  the file could not be read")]
+    Key {
+        /// The token, signed with ES256; `-` is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// Runs a token command.
 pub(crate) fn run(command: &Command) -> io::Result<Exit> {
-    let Command::Show { file } = command;
+    let (Command::Show { file } | Command::Key { file }) = command;
     let name = printable(&file.to_string_lossy());
     let token = match read(file) {
         Ok(token) => token,
@@ -39,15 +58,31 @@ pub(crate) fn run(command: &Command) -> io::Result<Exit> {
         }
     };
     let mut out = BufWriter::new(io::stdout().lock());
-    let shown = show(&token, &mut out)?;
+    let done = match command {
+        Command::Show { .. } => show(&token, &mut out)?.map_err(|fault| fault.to_string()),
+        Command::Key { .. } => match recover(&token) {
+            Ok(key) => Ok(write_pem(&key.spki(), &mut out)?),
+            Err(error) => Err(error.to_string()),
+        },
+    };
     out.flush()?;
-    Ok(match shown {
+    Ok(match done {
         Ok(()) => Exit::Success,
-        Err(fault) => {
-            eprintln!("devid: {name}: {fault}");
+        Err(reason) => {
+            eprintln!("devid: {name}: {reason}");
             Exit::Failure
         }
     })
+}
+
+fn write_pem(spki: &[u8], out: &mut impl Write) -> io::Result<()> {
+    let text = Base64(spki).to_string();
+    writeln!(out, "-----BEGIN PUBLIC KEY-----")?;
+    for line in text.as_bytes().chunks(64) {
+        out.write_all(line)?;
+        writeln!(out)?;
+    }
+    writeln!(out, "-----END PUBLIC KEY-----")
 }
 
 fn show(token: &[u8], out: &mut impl Write) -> io::Result<Result<(), Fault>> {

@@ -26,7 +26,7 @@ Exit status:
   2  wrong usage
   3  a file or key could not be read (outranks 1)")]
 pub(crate) struct Args {
-    /// Public key to trust, or a certificate to take it from: PEM or DER
+    /// Public key to trust: PEM, DER, JWK or COSE_Key, or a certificate with it
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
 

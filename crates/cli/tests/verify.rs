@@ -228,6 +228,22 @@ fn shows_a_token_without_verifying_it() {
 }
 
 #[test]
+fn recovers_the_key_of_a_token() {
+    let key = |name: &str| devid().args(["token", "key"]).arg(vector(name)).output().unwrap();
+    for name in ["psa1.cbor", "rfc9783.cbor"] {
+        let output = key(name);
+        exits(&output, 0);
+        assert_eq!(output.stdout, fs::read(vector("iak.pem")).unwrap());
+    }
+    for name in ["rfc9783-forged.cbor", "rfc9783-mac0.cbor", "rfc9783-es384.cbor", "iak.pem"] {
+        let output = key(name);
+        exits(&output, 1);
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    }
+    exits(&key("none"), 3);
+}
+
+#[test]
 fn escapes_what_a_device_wrote() {
     // The verification service's text, replaced by one of the same length.
     let mut token = fs::read(vector("rfc9783.cbor")).unwrap();
