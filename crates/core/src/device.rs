@@ -179,7 +179,7 @@ impl<'a, P: Platform> Device<'a, P> {
         let chain = Chain::parse(self.store.read(slot)?)?;
         let len = chain.get(index).ok_or(Error::NotFound)?.len();
         let start = (0..index).filter_map(|before| chain.get(before)).map(<[u8]>::len).sum();
-        self.store.to_front(start, len)
+        self.store.front(start, len)
     }
 
     /// The initial attestation key's public half.

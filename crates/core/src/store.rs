@@ -100,8 +100,8 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         Ok(len)
     }
 
-    /// Moves part of what was read to the front of the scratch buffer.
-    pub(crate) fn to_front(&mut self, start: usize, len: usize) -> Result<&[u8], Error> {
+    /// Part of what was read, moved to the front of the scratch buffer.
+    pub(crate) fn front(&mut self, start: usize, len: usize) -> Result<&[u8], Error> {
         move_down(self.scratch, start, 0, len);
         self.scratch.get(..len).ok_or(Error::InvalidArgument)
     }
