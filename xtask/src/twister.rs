@@ -19,8 +19,8 @@ const RUN: [&str; 2] = ["mps2/an521/cpu0/ns", "native_sim/native/64"];
 const BUILD: [&str; 2] = ["nrf5340dk/nrf5340/cpuapp/ns", "nrf9160dk/nrf9160/ns"];
 
 /// The scenarios whose difference is devid's price.
-const WITH: &str = "sample.devid.minimal";
-const WITHOUT: &str = "sample.devid.minimal.without";
+const WITH: &str = "sample.devid.minimal.tfm";
+const WITHOUT: &str = "sample.devid.minimal.without_devid";
 
 /// A Zephyr workspace.
 pub(crate) struct Workspace {
@@ -83,6 +83,16 @@ struct Suite {
     used_ram: Option<u64>,
 }
 
+impl Suite {
+    /// The platform without the board's revision, which Twister adds.
+    fn board(&self) -> String {
+        match (self.platform.split_once('@'), self.platform.split_once('/')) {
+            (Some((board, _)), Some((_, qualifiers))) => format!("{board}/{qualifiers}"),
+            _ => self.platform.clone(),
+        }
+    }
+}
+
 /// Runs Twister in the workspace found.
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
     let workspace = Workspace::find()
@@ -96,10 +106,8 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
 pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcome> {
     ensure_device_target()?;
     let out = target_dir().join("twister");
-    let mut twister = command(
-        "python3",
-        &[&*workspace.base.join("scripts/twister").to_string_lossy(), "--inline-logs"],
-    );
+    let mut twister =
+        command("python3", &[&*workspace.base.join("scripts/twister").to_string_lossy()]);
     twister.env("PATH", workspace.path()).env("ZEPHYR_BASE", &workspace.base);
     if env::var_os("ZEPHYR_TOOLCHAIN_VARIANT").is_none()
         && let Some(prefix) = find("arm-none-eabi-gcc").as_deref().and_then(Path::ancestor_prefix)
@@ -116,7 +124,7 @@ pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcom
     }
     twister.arg("--enable-size-report").arg("--outdir").arg(&out).arg("--clobber-output");
     twister.arg(format!("--extra-args=EXTRA_ZEPHYR_MODULES={}", root().display()));
-    run_command(&mut twister)?;
+    run_command(&mut twister).with_context(|| format!("the logs are in {}", out.display()))?;
     judge(&out.join("twister.json"), only.is_none())
 }
 
@@ -137,7 +145,7 @@ fn judge(report: &Path, whole: bool) -> Result<Outcome> {
     let report: Report = serde_json::from_str(&text)?;
     let mut outcome = Outcome::default();
     for suite in &report.testsuites {
-        let counts = outcome.platforms.entry(suite.platform.clone()).or_default();
+        let counts = outcome.platforms.entry(suite.board()).or_default();
         match suite.status.as_str() {
             "passed" if suite.runnable => counts.0 += 1,
             "passed" | "not run" => counts.1 += 1,
