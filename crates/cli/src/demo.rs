@@ -13,7 +13,9 @@ use devid_core::time::UnixTime as CoreTime;
 use devid_core::token::Token;
 use devid_sim::ca::ThrowAwayCa;
 use devid_sim::{Config, Sim};
-use devid_verifier::{Challenge, Check, KeySet, Policy, TrustAnchors, UnixTime, Verdict, Verifier};
+use devid_verifier::{
+    Appraisal, Challenge, Check, KeySet, Policy, TrustAnchors, UnixTime, Verdict, Verifier,
+};
 
 use crate::Exit;
 use crate::input::{hex, printable};
@@ -166,7 +168,8 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
     anchors.add(ca.root()).map_err(|error| error.to_string())?;
     let policy = Policy { at: now, allow_development_key: true };
     let keys = KeySet::default();
-    let verifier = Verifier { keys: &keys, anchors: &anchors, policy };
+    let verifier =
+        Verifier { keys: &keys, anchors: &anchors, policy, appraisal: Appraisal::default() };
     let report = verifier.verify(&evidence, Challenge::Expected(&challenge));
     let title =
         format!("The verifier, which knows the CA's root alone: {}.", report.verdict().name());
@@ -181,7 +184,12 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
     }
 
     let strict = Policy { allow_development_key: false, ..policy };
-    let strict = Verifier { keys: &keys, anchors: &anchors, policy: strict };
+    let strict = Verifier {
+        keys: &keys,
+        anchors: &anchors,
+        policy: strict,
+        appraisal: Appraisal::default(),
+    };
     refused(&strict, &evidence, &challenge, Check::DevelopmentKey)?;
     story
         .tell("refuse", "Without that allowance the same evidence is refused: development-key.")?;

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use devid_core::time::UnixTime as CoreTime;
-use devid_core::token::Claims;
+use devid_verifier::json::{CheckJson, ReportJson};
 use devid_verifier::keys::{KeyError, KeySet, MacKey, PublicKey};
-use devid_verifier::{Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier};
-use serde::Serialize;
+use devid_verifier::{
+    Appraisal, Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier,
+};
 
 use crate::Exit;
-use crate::input::{hex, printable, read};
+use crate::input::{printable, read};
 
 /// Check tokens against keys or trust anchors
 ///
@@ -79,7 +80,8 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
         at: args.at.unwrap_or_else(UnixTime::now),
         allow_development_key: args.allow_development_key,
     };
-    let verifier = Verifier { keys: &keys, anchors: &anchors, policy };
+    let verifier =
+        Verifier { keys: &keys, anchors: &anchors, policy, appraisal: Appraisal::default() };
     let challenge = match &args.challenge {
         None => Challenge::NotGiven,
         Some(GivenChallenge::Any) => Challenge::Any,
@@ -102,12 +104,13 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
             (None, Verdict::Fail) => Exit::Failure,
             (None, Verdict::Pass) => Exit::Success,
         });
-        let line = Line::new(file, &report, error);
+        let name = file.to_string_lossy();
+        let line = ReportJson { error: error.as_deref(), ..ReportJson::new(&name, &report) };
         if args.json {
             serde_json::to_writer(&mut out, &line)?;
             writeln!(out)?;
         } else {
-            line.print(&mut out)?;
+            print(&line, &mut out)?;
         }
     }
     out.flush()?;
@@ -171,122 +174,16 @@ fn parse_time(text: &str) -> Result<UnixTime, String> {
         .ok_or_else(|| "not a time such as 2026-11-23 or 2026-11-23T12:00:00Z".into())
 }
 
-/// What is printed of one file. The field names are stable.
-#[derive(Serialize)]
-struct Line<'r> {
-    file: String,
-    verdict: &'static str,
-    profile: Option<&'static str>,
-    checks: Vec<CheckLine<'r>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    claims: Option<ClaimLines<'r>>,
-    /// Why the file could not be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-#[derive(Serialize)]
-struct CheckLine<'r> {
-    check: &'static str,
-    result: &'static str,
-    detail: &'r str,
-}
-
-/// The claims under their names in RFC 9783, without its `psa-`; bytes in hex.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct ClaimLines<'r> {
-    nonce: String,
-    instance_id: String,
-    implementation_id: String,
-    client_id: i32,
-    security_lifecycle: LifecycleLine,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    boot_seed: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    certification_reference: Option<&'r str>,
-    software_components: Vec<ComponentLine<'r>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verification_service_indicator: Option<&'r str>,
-}
-
-#[derive(Serialize)]
-struct LifecycleLine {
-    value: u16,
-    state: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct ComponentLine<'r> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    measurement_type: Option<&'r str>,
-    measurement_value: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'r str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signer_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    measurement_description: Option<&'r str>,
-}
-
-impl<'r> Line<'r> {
-    fn new(file: &Path, report: &'r Report<'r>, error: Option<String>) -> Self {
-        Self {
-            file: file.to_string_lossy().into_owned(),
-            verdict: report.verdict().name(),
-            profile: report.profile.map(|profile| profile.name()),
-            checks: report
-                .outcomes()
-                .map(|(check, outcome)| CheckLine {
-                    check: check.name(),
-                    result: outcome.result.name(),
-                    detail: &outcome.detail,
-                })
-                .collect(),
-            claims: report.claims.as_ref().map(ClaimLines::new),
-            error,
-        }
+/// One report as text.
+fn print(line: &ReportJson<'_>, out: &mut impl Write) -> io::Result<()> {
+    let detail = line.error.map(|error| format!(": {error}")).unwrap_or_default();
+    writeln!(out, "{}: {}{}", printable(line.file), line.verdict, printable(&detail))?;
+    if line.error.is_some() {
+        return Ok(());
     }
-
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let detail = self.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-        writeln!(out, "{}: {}{}", printable(&self.file), self.verdict, printable(&detail))?;
-        if self.error.is_some() {
-            return Ok(());
-        }
-        for CheckLine { check, result, detail } in &self.checks {
-            let line = format!("  {check:<16}  {result:<13}  {}", printable(detail));
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
+    for CheckJson { check, result, detail } in &line.checks {
+        let line = format!("  {check:<16}  {result:<13}  {}", printable(detail));
+        writeln!(out, "{}", line.trim_end())?;
     }
-}
-
-impl<'r> ClaimLines<'r> {
-    fn new(claims: &Claims<'r>) -> Self {
-        Self {
-            nonce: hex(claims.nonce),
-            instance_id: hex(claims.instance_id),
-            implementation_id: hex(claims.implementation_id),
-            client_id: claims.client_id,
-            security_lifecycle: LifecycleLine {
-                value: claims.security_lifecycle.value(),
-                state: claims.security_lifecycle.state().name(),
-            },
-            boot_seed: claims.boot_seed.map(hex),
-            certification_reference: claims.certification_reference,
-            software_components: claims
-                .software_components
-                .map(|component| ComponentLine {
-                    measurement_type: component.measurement_type,
-                    measurement_value: hex(component.measurement_value),
-                    version: component.version,
-                    signer_id: component.signer_id.map(hex),
-                    measurement_description: component.measurement_description,
-                })
-                .collect(),
-            verification_service_indicator: claims.verification_service_indicator,
-        }
-    }
+    Ok(())
 }

@@ -65,6 +65,9 @@ fn passes_what_the_key_signed_and_prints_an_object_a_line() {
             "challenge",
             "instance-id",
             "certificate-path",
+            "lifecycle",
+            "client-id",
+            "software",
             "development-key",
         ];
         assert_eq!(names, expected);

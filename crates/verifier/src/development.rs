@@ -3,8 +3,6 @@
 
 use devid_core::instance_id;
 
-use crate::keys::KeyId;
-
 /// A key known to be no secret.
 struct DevelopmentKey {
     name: &'static str,
@@ -41,11 +39,6 @@ const KEYS: &[DevelopmentKey] = &[
         ],
     },
 ];
-
-/// The name of the development key with that id.
-pub(crate) fn name_of_key(id: &KeyId) -> Option<&'static str> {
-    id.instance_ids().iter().find_map(name_of_instance)
-}
 
 /// The name of the development key that an instance id derives from.
 pub(crate) fn name_of_instance(id: &[u8; instance_id::LEN]) -> Option<&'static str> {

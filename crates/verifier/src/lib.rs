@@ -10,18 +10,25 @@
 //! where no C compiler is wanted, in Rust alone (feature `p256`).
 #![forbid(unsafe_code)]
 
+mod appraisal;
 mod certificate;
 mod crypto;
 mod development;
+pub mod endorsements;
+pub mod json;
 pub mod keys;
 pub mod path;
+pub mod policy;
 #[cfg(feature = "recovery")]
 pub mod recovery;
 pub mod report;
 mod verifier;
 
+pub use appraisal::Appraisal;
+pub use endorsements::Endorsements;
 pub use keys::{KeySet, KeySource};
 pub use path::TrustAnchors;
+pub use policy::AppraisalPolicy;
 pub use report::{Check, CheckResult, Outcome, Report, Verdict};
 pub use rustls_pki_types::UnixTime;
 pub use verifier::{Challenge, MAX_TOKEN_LEN, Policy, Verifier};

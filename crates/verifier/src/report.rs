@@ -23,6 +23,12 @@ pub enum Check {
     InstanceId,
     /// `x5chain` leads to a trust anchor.
     CertificatePath,
+    /// The security lifecycle is one that can be trusted.
+    Lifecycle,
+    /// The caller is one that the policy takes.
+    ClientId,
+    /// The software components are those of the reference values.
+    Software,
     /// The key is none that everybody has.
     DevelopmentKey,
 }
@@ -70,7 +76,7 @@ pub struct Report<'t> {
 
 impl Check {
     /// All checks, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Decode,
         Self::Profile,
         Self::Claims,
@@ -78,6 +84,9 @@ impl Check {
         Self::Challenge,
         Self::InstanceId,
         Self::CertificatePath,
+        Self::Lifecycle,
+        Self::ClientId,
+        Self::Software,
         Self::DevelopmentKey,
     ];
 
@@ -91,6 +100,9 @@ impl Check {
             Self::Challenge => "challenge",
             Self::InstanceId => "instance-id",
             Self::CertificatePath => "certificate-path",
+            Self::Lifecycle => "lifecycle",
+            Self::ClientId => "client-id",
+            Self::Software => "software",
             Self::DevelopmentKey => "development-key",
         }
     }

@@ -6,6 +6,7 @@ use devid_core::instance_id;
 use devid_core::token::Payload;
 use rustls_pki_types::UnixTime;
 
+use crate::appraisal::Appraisal;
 use crate::development;
 use crate::keys::{Hint, Key, KeyId, KeySource};
 use crate::path::TrustAnchors;
@@ -23,6 +24,8 @@ pub struct Verifier<'k> {
     pub anchors: &'k TrustAnchors,
     /// What else is asked of a token.
     pub policy: Policy,
+    /// What its claims are compared with.
+    pub appraisal: Appraisal<'k>,
 }
 
 /// What is asked of a token beyond a good signature.
@@ -73,7 +76,7 @@ impl Verifier<'_> {
                 match payload.profile() {
                     Ok(known) => {
                         profile = Some(known);
-                        profile_outcome = Outcome::pass(known.name());
+                        profile_outcome = self.appraisal.profile(known);
                         match payload.claims(known) {
                             Ok(read) => {
                                 claims = Some(read);
@@ -98,6 +101,7 @@ impl Verifier<'_> {
         }
 
         let signing = self.check_signature(&envelope, instance_id);
+        let [lifecycle, client_id, software] = self.appraisal.checks(claims.as_ref());
         Report {
             profile,
             claims,
@@ -109,6 +113,9 @@ impl Verifier<'_> {
                 challenge_outcome,
                 check_instance_id(instance_id, signing.key.as_ref()),
                 signing.path,
+                lifecycle,
+                client_id,
+                software,
                 self.check_development_key(instance_id, signing.key.as_ref()),
             ],
         }
@@ -207,9 +214,11 @@ impl Verifier<'_> {
         instance_id: Option<&[u8; instance_id::LEN]>,
         key: Option<&KeyId>,
     ) -> Outcome {
+        let listed = |id| self.appraisal.policy.and_then(|policy| policy.development_key(id));
+        let named = |id| development::name_of_instance(id).or_else(|| listed(id));
         let name = key
-            .and_then(development::name_of_key)
-            .or_else(|| instance_id.and_then(development::name_of_instance));
+            .and_then(|key| key.instance_ids().iter().find_map(named))
+            .or_else(|| instance_id.and_then(named));
         match name {
             Some(name) if self.policy.allow_development_key => {
                 Outcome::not_performed(format!("{name}, let through on request"))

@@ -8,8 +8,8 @@ use std::time::Duration;
 use common::x509::{CA, LEAF, Template, root};
 use common::{NONCE, Signer, token, token_with_chain};
 use devid_verifier::{
-    Challenge, Check, CheckResult, KeySet, Policy, Report, TrustAnchors, UnixTime, Verdict,
-    Verifier,
+    Appraisal, Challenge, Check, CheckResult, KeySet, Policy, Report, TrustAnchors, UnixTime,
+    Verdict, Verifier,
 };
 
 /// 2026-11-23, in the middle of every good certificate's validity.
@@ -55,7 +55,8 @@ fn verify<'t>(token: &'t [u8], keys: KeySet, anchors: &[Vec<u8>], at: u64) -> Re
     anchors.iter().for_each(|anchor| trusted.add(anchor).unwrap());
     let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
     let policy = Policy { at, allow_development_key: false };
-    let verifier = Verifier { keys: &keys, anchors: &trusted, policy };
+    let verifier =
+        Verifier { keys: &keys, anchors: &trusted, policy, appraisal: Appraisal::default() };
     verifier.verify(token, Challenge::Expected(&NONCE))
 }
 

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The checks that compare claims with a policy and with endorsements.
+
+use std::collections::BTreeMap;
+
+use devid_core::token::{Claims, LifecycleState, Profile, SoftwareComponent};
+
+use crate::endorsements::{Endorsements, ReferenceValues};
+use crate::policy::{AppraisalPolicy, Need, Stance, Version};
+use crate::report::Outcome;
+
+/// What claims are compared with.
+#[derive(Clone, Copy, Default)]
+pub struct Appraisal<'k> {
+    /// What is asked; `None` where nobody said.
+    pub policy: Option<&'k AppraisalPolicy>,
+    /// What is known of devices and their software.
+    pub endorsements: Option<&'k Endorsements>,
+}
+
+impl Appraisal<'_> {
+    /// Whether the policy takes that profile.
+    pub(crate) fn profile(&self, profile: Profile) -> Outcome {
+        let accepted = self.policy.and_then(|policy| policy.profiles.as_ref());
+        match accepted {
+            Some(accepted) if !accepted.contains(&profile) => {
+                Outcome::fail(format!("the policy does not take {}", profile.name()))
+            }
+            _ => Outcome::pass(profile.name()),
+        }
+    }
+
+    /// The checks lifecycle, client-id and software.
+    pub(crate) fn checks(&self, claims: Option<&Claims<'_>>) -> [Outcome; 3] {
+        match claims {
+            Some(claims) => [self.lifecycle(claims), self.client_id(claims), self.software(claims)],
+            None => [(); 3].map(|()| Outcome::not_performed("the claims cannot be read")),
+        }
+    }
+
+    /// Without a policy a secured device passes and one that nobody could trust
+    /// fails: with PSA's root of trust open to a debugger, or out of service.
+    fn lifecycle(&self, claims: &Claims<'_>) -> Outcome {
+        use LifecycleState::{Decommissioned, RecoverablePsaRotDebug, Secured};
+        let state = claims.security_lifecycle.state();
+        match self.policy {
+            Some(policy) if policy.lifecycles.contains(&state) => Outcome::pass(state.name()),
+            Some(_) => Outcome::fail(format!("the policy does not take {}", state.name())),
+            None => match state {
+                Secured => Outcome::pass(state.name()),
+                RecoverablePsaRotDebug | Decommissioned => Outcome::fail(state.name()),
+                _ => Outcome::not_performed(format!("{}; there is no policy", state.name())),
+            },
+        }
+    }
+
+    /// Whether the policy takes that caller.
+    fn client_id(&self, claims: &Claims<'_>) -> Outcome {
+        let id = claims.client_id;
+        let Some(policy) = self.policy else { return Outcome::not_performed("there is no policy") };
+        let (side, taken) = match id < 0 {
+            true => ("non-secure", policy.client_id.non_secure),
+            false => ("secure", policy.client_id.secure),
+        };
+        if !taken {
+            return Outcome::fail(format!("the policy takes no {side} caller"));
+        }
+        match &policy.client_id.only {
+            Some(only) if !only.contains(&id) => {
+                Outcome::fail(format!("the policy does not take client {id}"))
+            }
+            _ => Outcome::pass(side),
+        }
+    }
+
+    /// Software components against reference values and the policy. Everything
+    /// that is wrong is said.
+    fn software(&self, claims: &Claims<'_>) -> Outcome {
+        let default = AppraisalPolicy::default().software;
+        let policy = self.policy.map_or(&default, |policy| &policy.software);
+        let endorsements = self.endorsements.filter(|known| known.has_reference_values());
+        let values = endorsements.map(|known| known.reference_values(claims.implementation_id));
+        let mut wrong = Vec::new();
+
+        if self.endorsements.is_some_and(|known| known.contradicts(claims)) {
+            wrong.push("the instance is endorsed under another implementation-id".to_owned());
+        }
+        match (values, policy.reference_values) {
+            (Some(None), _) => {
+                wrong.push("there are no reference values for this implementation-id".to_owned());
+            }
+            (None, Need::Required) => wrong.push("there are no reference values".to_owned()),
+            _ => {}
+        }
+        let values = values.flatten();
+        for component in claims.software_components {
+            let faults = [
+                values.and_then(|values| against_reference(values, &component, policy.unexpected)),
+                against_signers(policy.signer_ids.as_deref(), &component),
+                against_floor(&policy.minimum_versions, &component),
+            ];
+            wrong.extend(faults.into_iter().flatten().map(|fault| {
+                format!("{}: {fault}", component.measurement_type.unwrap_or("unnamed"))
+            }));
+        }
+        let is_there = |name: &str| {
+            let mut components = claims.software_components;
+            components.any(|component| component.measurement_type == Some(name))
+        };
+        let floors = policy.minimum_versions.keys().map(String::as_str);
+        let expected = values.filter(|_| policy.missing == Stance::Refuse);
+        let mut names: Vec<_> =
+            floors.chain(expected.into_iter().flat_map(ReferenceValues::names)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let missing = names.into_iter().filter(|name| !is_there(name));
+        wrong.extend(missing.map(|name| format!("{name}: missing")));
+
+        let asked =
+            values.is_some() || policy.signer_ids.is_some() || !policy.minimum_versions.is_empty();
+        match (wrong.is_empty(), asked) {
+            (false, _) => Outcome::fail(wrong.join("; ")),
+            (true, false) => Outcome::not_performed("there are no reference values"),
+            (true, true) => Outcome::pass(match values {
+                Some(_) => "as the reference values say",
+                None => "as the policy says; there are no reference values",
+            }),
+        }
+    }
+}
+
+fn against_reference(
+    values: &ReferenceValues,
+    component: &SoftwareComponent<'_>,
+    unexpected: Stance,
+) -> Option<&'static str> {
+    let mut candidates = values.with_digest(component.measurement_value).peekable();
+    if candidates.peek().is_none() {
+        let is_named = component.measurement_type.is_some_and(|name| values.has_name(name));
+        return match unexpected {
+            Stance::Accept if !is_named => None,
+            _ if is_named => Some("its measurement has no reference value"),
+            _ => Some("unexpected"),
+        };
+    }
+    // Of several that share the measurement the nearest one says what is wrong.
+    let mut nearest = "its measurement is another component's";
+    for value in candidates {
+        let is_same = |reference: &Option<String>, claimed: Option<&str>| {
+            reference.as_deref().is_none_or(|reference| claimed == Some(reference))
+        };
+        if !is_same(&value.name, component.measurement_type) {
+            continue;
+        }
+        let signer = component.signer_id;
+        if value.signer_id.as_deref().is_some_and(|reference| signer != Some(reference)) {
+            nearest = "signed by another than its reference value says";
+        } else if !is_same(&value.version, component.version) {
+            nearest = "of another version than its reference value says";
+        } else {
+            return None;
+        }
+    }
+    Some(nearest)
+}
+
+fn against_signers(
+    accepted: Option<&[Vec<u8>]>,
+    component: &SoftwareComponent<'_>,
+) -> Option<&'static str> {
+    let accepted = accepted?;
+    match component.signer_id {
+        None => Some("it names no signer"),
+        Some(signer) if accepted.iter().any(|id| id == signer) => None,
+        Some(_) => Some("the policy does not take its signer"),
+    }
+}
+
+fn against_floor(
+    floors: &BTreeMap<String, Version>,
+    component: &SoftwareComponent<'_>,
+) -> Option<&'static str> {
+    let floor = floors.get(component.measurement_type?)?;
+    match component.version.map(Version::parse) {
+        None => Some("it claims no version"),
+        Some(None) => Some("its version cannot be compared"),
+        Some(Some(version)) if version < *floor => Some("older than the policy takes"),
+        Some(Some(_)) => None,
+    }
+}
