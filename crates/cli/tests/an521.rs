@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A token that TF-M signed in QEMU, verified by the program.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const CHALLENGE: &str = "c0ffee0000000000000000000000000000000000000000000000000000000001";
+
+fn verify(args: &[&str]) -> (i32, String) {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/an521");
+    let Output { status, stdout, .. } = Command::new(env!("CARGO_BIN_EXE_devid"))
+        .args(["verify", "--at", "2026-12-01T00:00:00Z"])
+        .args(args)
+        .current_dir(vectors)
+        .output()
+        .expect("the program runs");
+    (status.code().expect("it exits"), String::from_utf8(stdout).expect("it prints text"))
+}
+
+#[test]
+fn accepts_evidence_by_its_chain_once_the_dummy_key_is_allowed() {
+    let args = ["--trust-anchor", "root.der", "--challenge", CHALLENGE, "evidence.cbor"];
+    let (exit, printed) = verify(&[&["--allow-development-key"], &args[..]].concat());
+    assert_eq!(exit, 0, "{printed}");
+    assert!(printed.starts_with("evidence.cbor: pass"), "{printed}");
+
+    let (exit, printed) = verify(&args);
+    assert_eq!(exit, 1, "{printed}");
+    assert!(printed.contains("TF-M's dummy IAK"), "{printed}");
+}
+
+#[test]
+fn accepts_the_token_by_the_exported_key() {
+    let args = ["--allow-development-key", "--key", "iak.der", "token.cbor", "--challenge"];
+    assert_eq!(verify(&[&args[..], &[CHALLENGE]].concat()).0, 0);
+    let other = CHALLENGE.replace('f', "e");
+    assert_eq!(verify(&[&args[..], &[&other]].concat()).0, 1);
+}
