@@ -30,7 +30,6 @@ pub(crate) struct Budget {
 pub(crate) struct ImageBudget {
     pub(crate) flash: u64,
     pub(crate) ram: u64,
-    pub(crate) stack: u64,
 }
 
 impl Budget {

@@ -125,7 +125,17 @@ pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcom
     twister.arg("--enable-size-report").arg("--outdir").arg(&out).arg("--clobber-output");
     twister.arg(format!("--extra-args=EXTRA_ZEPHYR_MODULES={}", root().display()));
     run_command(&mut twister).with_context(|| format!("the logs are in {}", out.display()))?;
-    judge(&out.join("twister.json"), only.is_none())
+
+    let report = out.join("twister.json");
+    let text = fs::read_to_string(&report).with_context(|| report.display().to_string())?;
+    let report: Report = serde_json::from_str(&text)?;
+    let outcome = Outcome::of(&report)?;
+    report_contract(&out)?;
+    if only.is_none() {
+        outcome.is_whole()?;
+        report_price(&report)?;
+    }
+    Ok(outcome)
 }
 
 trait AncestorPrefix {
@@ -139,35 +149,77 @@ impl AncestorPrefix for Path {
     }
 }
 
-/// Twister is content when everything was filtered out. We are not.
-fn judge(report: &Path, whole: bool) -> Result<Outcome> {
-    let text = fs::read_to_string(report).with_context(|| report.display().to_string())?;
-    let report: Report = serde_json::from_str(&text)?;
-    let mut outcome = Outcome::default();
-    for suite in &report.testsuites {
-        let counts = outcome.platforms.entry(suite.board()).or_default();
-        match suite.status.as_str() {
-            "passed" if suite.runnable => counts.0 += 1,
-            "passed" | "not run" => counts.1 += 1,
-            "filtered" | "skipped" => {}
-            other => bail!("{} on {}: {other}", suite.name, suite.platform),
+impl Outcome {
+    fn of(report: &Report) -> Result<Self> {
+        let mut outcome = Self::default();
+        for suite in &report.testsuites {
+            let counts = outcome.platforms.entry(suite.board()).or_default();
+            match suite.status.as_str() {
+                "passed" if suite.runnable => counts.0 += 1,
+                "passed" | "not run" => counts.1 += 1,
+                "filtered" | "skipped" => {}
+                other => bail!("{} on {}: {other}", suite.name, suite.platform),
+            }
         }
+        Ok(outcome)
     }
-    if whole {
-        let count = |platform: &str| outcome.platforms.get(platform).copied().unwrap_or_default();
+
+    /// Twister is content when everything was filtered out. We are not.
+    fn is_whole(&self) -> Result<()> {
+        let count = |platform: &str| self.platforms.get(platform).copied().unwrap_or_default();
         if let Some(platform) = RUN.iter().find(|platform| count(platform).0 == 0) {
             bail!("Twister ran nothing on {platform}");
         }
         if let Some(platform) = BUILD.iter().find(|platform| count(platform).1 == 0) {
             bail!("Twister built nothing for {platform}");
         }
-        price(&report)?;
+        Ok(())
     }
-    Ok(outcome)
+}
+
+/// Prints what the suites said of the contract's cases and of the stack. Every
+/// run of the contract must have held all cases of the table.
+fn report_contract(out: &Path) -> Result<()> {
+    let table = fs::read_to_string(root().join("tests/contract/src/cases.c"))?;
+    let cases = table.matches("\tCASE(").count();
+    let all = format!("contract: {cases} of {cases} cases hold");
+    for (suite, log) in handler_logs(out)? {
+        for line in log.lines().map(str::trim) {
+            let is_contract = line.starts_with("contract: ");
+            if is_contract && line != all {
+                bail!("{suite}: {line}, the table has {cases}");
+            }
+            if is_contract || line.starts_with("STACK-DEEPEST: ") {
+                println!("{suite}: {line}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What each suite printed: `<out>/<platform>/<toolchain>/<suite>/handler.log`.
+fn handler_logs(out: &Path) -> Result<Vec<(String, String)>> {
+    let mut suites = vec![out.to_owned()];
+    for _ in ["platform", "toolchain", "suite"] {
+        let mut below = Vec::new();
+        for folder in suites.iter().filter(|path| path.is_dir()) {
+            for entry in fs::read_dir(folder)? {
+                below.push(entry?.path());
+            }
+        }
+        suites = below;
+    }
+    suites.sort();
+    let logs = suites.iter().filter_map(|suite| {
+        let log = fs::read(suite.join("handler.log")).ok()?;
+        let name = suite.strip_prefix(out).ok()?.display().to_string();
+        Some((name, String::from_utf8_lossy(&log).into_owned()))
+    });
+    Ok(logs.collect())
 }
 
 /// The minimal image with devid less the same image without it.
-fn price(report: &Report) -> Result<()> {
+fn report_price(report: &Report) -> Result<()> {
     let size = |scenario: &str| {
         let suites = &mut report.testsuites.iter();
         let suite = suites.find(|suite| {

@@ -143,11 +143,7 @@ unsafe extern "C" fn devid_port_storage_get(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn devid_port_storage_set(
-    uid: u32,
-    data: *const u8,
-    len: usize,
-) -> psa_status_t {
+unsafe extern "C" fn devid_port_storage_set(uid: u32, data: *const u8, len: usize) -> psa_status_t {
     // SAFETY: `data` is the caller's, as told.
     let data = unsafe { bytes(data, len) };
     status(World::enter().sim.set(AssetId(uid), data))
