@@ -4,6 +4,7 @@
 //! Each function converts its pointers, calls Rust, and maps the result.
 #![allow(unsafe_code, reason = "the C boundary: pointers come in, symbols go out")]
 #![allow(non_camel_case_types, reason = "the names are C's")]
+#![allow(rustdoc::broken_intra_doc_links, reason = "Doxygen's @param[out] is no link")]
 #![allow(clippy::missing_safety_doc, reason = "the @param lines are the contract")]
 
 mod ptr;

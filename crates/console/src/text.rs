@@ -90,7 +90,7 @@ pub(crate) fn decode_hex(text: &str, out: &mut [u8]) -> Result<usize, BadText> {
     if let Some(at) = text.iter().position(|c| hex_value(*c).is_none()) {
         return Err(BadText::NotHex(at + 1));
     }
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err(BadText::OddHex);
     }
     let len = text.len() / 2;
@@ -113,7 +113,7 @@ pub(crate) fn decode_base64(text: &str, out: &mut [u8]) -> Result<usize, BadText
     if let Some(at) = digits.iter().position(|c| base64_value(*c).is_none()) {
         return Err(BadText::NotBase64(at + 1));
     }
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return Err(BadText::TruncatedBase64);
     }
     let len = digits.len() * 3 / 4;
