@@ -12,8 +12,10 @@
 
 mod appraisal;
 mod certificate;
+pub mod corim;
 mod crypto;
 mod development;
+mod document;
 pub mod endorsements;
 pub mod json;
 pub mod keys;
@@ -25,6 +27,7 @@ pub mod report;
 mod verifier;
 
 pub use appraisal::Appraisal;
+pub use document::{DocumentCheck, DocumentReport};
 pub use endorsements::Endorsements;
 pub use keys::{KeySet, KeySource};
 pub use path::TrustAnchors;

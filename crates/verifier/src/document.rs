@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the checks of a document found that is no token: a
+//! [CoRIM](crate::corim) or an [EAR](crate::ear).
+
+use crate::report::{Outcome, Verdict};
+
+/// A check of a document. Their order here is the order in which they are
+/// reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum DocumentCheck {
+    /// It is well-formed.
+    Decode,
+    /// Its profile is known.
+    Profile,
+    /// Its content follows the profile's rules.
+    Claims,
+    /// It is signed by a trusted key.
+    Signature,
+    /// It is valid at the time.
+    Validity,
+}
+
+/// Everything that the checks of a document found.
+#[derive(Debug)]
+pub struct DocumentReport<T> {
+    /// The content, if it follows the rules; genuine only under
+    /// [`Verdict::Pass`].
+    pub content: Option<T>,
+    outcomes: [Outcome; DocumentCheck::ALL.len()],
+}
+
+impl DocumentCheck {
+    /// All checks, in order.
+    pub const ALL: [Self; 5] =
+        [Self::Decode, Self::Profile, Self::Claims, Self::Signature, Self::Validity];
+
+    /// The check's stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Profile => "profile",
+            Self::Claims => "claims",
+            Self::Signature => "signature",
+            Self::Validity => "validity",
+        }
+    }
+}
+
+impl<T> DocumentReport<T> {
+    /// The report on what cannot be read, for that reason.
+    pub fn undecodable(reason: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        let mut report = Self::new();
+        report.set(DocumentCheck::Decode, Outcome::fail(reason));
+        report
+    }
+
+    /// One check's outcome.
+    pub fn outcome(&self, check: DocumentCheck) -> &Outcome {
+        &self.outcomes[check as usize]
+    }
+
+    /// All checks with their outcomes, in order.
+    pub fn outcomes(&self) -> impl Iterator<Item = (DocumentCheck, &Outcome)> {
+        DocumentCheck::ALL.into_iter().zip(&self.outcomes)
+    }
+
+    /// The verdict: fail if any check failed.
+    pub fn verdict(&self) -> Verdict {
+        match self.outcomes.iter().any(Outcome::failed) {
+            true => Verdict::Fail,
+            false => Verdict::Pass,
+        }
+    }
+
+    /// The content of a document that passed, or what failed.
+    pub fn into_content(self) -> Result<T, String> {
+        if let Some((check, outcome)) = self.outcomes().find(|(_, outcome)| outcome.failed()) {
+            return Err(format!("{}: {}", check.name(), outcome.detail));
+        }
+        self.content.ok_or("nothing could be read".into())
+    }
+
+    pub(crate) fn new() -> Self {
+        let unread = || Outcome::not_performed("the document cannot be read");
+        Self { content: None, outcomes: DocumentCheck::ALL.map(|_| unread()) }
+    }
+
+    pub(crate) fn set(&mut self, check: DocumentCheck, outcome: Outcome) {
+        self.outcomes[check as usize] = outcome;
+    }
+}
+
+/// A span of time, in seconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) not_before: Option<i64>,
+    pub(crate) not_after: Option<i64>,
+}
+
+impl Validity {
+    /// What is to be said of it at that time; `None` if nothing.
+    pub(crate) fn fault(&self, at: rustls_pki_types::UnixTime) -> Option<&'static str> {
+        let at = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+        if self.not_before.is_some_and(|time| at < time) {
+            Some("not yet valid")
+        } else if self.not_after.is_some_and(|time| at > time) {
+            Some("no longer valid")
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        self.not_before.is_some() || self.not_after.is_some()
+    }
+}
