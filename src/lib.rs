@@ -2,7 +2,7 @@
 //! devid on the device: an identity that others can check, over TF-M.
 //!
 //! Everything goes through [`with`], which hands out the one
-//! [`Device`](devid_core::device::Device) of the image:
+//! [`Device`] of the image:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), devid::Error> {

@@ -43,6 +43,7 @@ impl Budget {
 pub(crate) fn report() -> Result<()> {
     ensure_device_target()?;
     let budget = Budget::read()?;
+    control()?;
     println!("{:24} {:>8} {:>8}   budget", "devid linked alone", "flash", "RAM");
     for (name, features, flash) in [
         ("C API", &[][..], budget.flash),
@@ -56,6 +57,27 @@ pub(crate) fn report() -> Result<()> {
         if measured.flash > flash || (features.is_empty() && measured.ram > budget.ram) {
             bail!("{name}: over the budget of budget.toml");
         }
+    }
+    Ok(())
+}
+
+/// A library that can panic must be found out, or the search proves nothing.
+fn control() -> Result<()> {
+    const SOURCE: &str = "#![no_std]\n\
+        #[unsafe(no_mangle)] pub extern \"C\" fn devid_init(at: usize) -> u8 { [1, 2, 3][at] }\n\
+        #[panic_handler] fn panic(_: &core::panic::PanicInfo<'_>) -> ! { loop {} }\n";
+    let dir = target_dir().join("panic-control");
+    fs::create_dir_all(&dir)?;
+    let (source, archive) = (dir.join("control.rs"), dir.join("libcontrol.a"));
+    fs::write(&source, SOURCE)?;
+    run(command("rustc", &["--edition=2024", "--crate-type=staticlib", "-Copt-level=z"])
+        .args(["-Cpanic=abort", "--target", DEVICE_TARGET, "-o"])
+        .arg(&archive)
+        .arg(&source))?;
+    let image = dir.join("control.elf");
+    link(&archive, &image, false)?;
+    if Linked::measure(&image)?.panics.is_empty() {
+        bail!("the control, which panics, was not found out");
     }
     Ok(())
 }
