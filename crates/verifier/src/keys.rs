@@ -107,6 +107,8 @@ pub enum KeyError {
     TooShort,
     /// Not a certificate.
     Certificate,
+    /// Not a CRL, or one without nextUpdate.
+    Crl,
 }
 
 impl PublicKey {
@@ -181,6 +183,11 @@ impl PublicKey {
     pub(crate) fn is_valid(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
         self.key.is_valid(parts, signature)
     }
+}
+
+/// The DER SubjectPublicKeyInfo of a DER certificate.
+pub fn certificate_spki(der: &[u8]) -> Result<&[u8], KeyError> {
+    Certificate::read(der).map(|read| read.spki).map_err(|_| KeyError::Certificate)
 }
 
 impl MacKey {
@@ -279,6 +286,7 @@ impl fmt::Display for KeyError {
             Self::PublicAsMac => f.write_str("a public key cannot be a symmetric key"),
             Self::TooShort => write!(f, "shorter than {MIN_MAC_KEY_LEN} bytes"),
             Self::Certificate => f.write_str("not a certificate"),
+            Self::Crl => f.write_str("not a CRL that says when the next one comes"),
         }
     }
 }

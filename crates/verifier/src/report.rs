@@ -130,15 +130,18 @@ impl Verdict {
 }
 
 impl Outcome {
-    pub(crate) fn pass(detail: impl Into<Cow<'static, str>>) -> Self {
+    /// The check was made and passed.
+    pub fn pass(detail: impl Into<Cow<'static, str>>) -> Self {
         Self { result: CheckResult::Pass, detail: detail.into() }
     }
 
-    pub(crate) fn fail(detail: impl Into<Cow<'static, str>>) -> Self {
+    /// The check was made and failed, or must have been made.
+    pub fn fail(detail: impl Into<Cow<'static, str>>) -> Self {
         Self { result: CheckResult::Fail, detail: detail.into() }
     }
 
-    pub(crate) fn not_performed(detail: impl Into<Cow<'static, str>>) -> Self {
+    /// The check was not made.
+    pub fn not_performed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self { result: CheckResult::NotPerformed, detail: detail.into() }
     }
 
@@ -172,6 +175,12 @@ impl Report<'_> {
     /// All checks with their outcomes, in order.
     pub fn outcomes(&self) -> impl Iterator<Item = (Check, &Outcome)> {
         Check::ALL.into_iter().zip(&self.outcomes)
+    }
+
+    /// Replaces one check's outcome, by somebody who knows more than the token
+    /// and the keys say: whether a challenge was used before, for instance.
+    pub fn set(&mut self, check: Check, outcome: Outcome) {
+        self.outcomes[check as usize] = outcome;
     }
 
     /// The verdict: fail if any check failed or the signature was not passed.
