@@ -7,6 +7,8 @@ use devid_core::time::UnixTime;
 
 /// What is read of a certificate that webpki has parsed, or will.
 pub(crate) struct Certificate<'a> {
+    /// The issuer's Name, whole.
+    pub(crate) issuer: &'a [u8],
     pub(crate) not_before: UnixTime,
     pub(crate) not_after: UnixTime,
     /// The SubjectPublicKeyInfo, whole.
@@ -15,6 +17,14 @@ pub(crate) struct Certificate<'a> {
     pub(crate) ca: Option<PathLen>,
     /// keyUsage: bit 0 is the most significant.
     pub(crate) key_usage: Option<u8>,
+}
+
+/// What is read of a CRL (RFC 5280, 5.1) that webpki has parsed, or will.
+pub(crate) struct RevocationList<'a> {
+    /// The issuer's Name, whole.
+    pub(crate) issuer: &'a [u8],
+    pub(crate) this_update: UnixTime,
+    pub(crate) next_update: UnixTime,
 }
 
 /// A pathLenConstraint; `None` for no limit.
@@ -41,7 +51,7 @@ impl<'a> Certificate<'a> {
         }
         tbs.element(tag::INTEGER)?; // serialNumber
         tbs.element(tag::SEQUENCE)?; // signature
-        tbs.element(tag::SEQUENCE)?; // issuer
+        let issuer = tbs.element(tag::SEQUENCE)?;
         let mut validity = Reader::new(tbs.contents(tag::SEQUENCE)?);
         let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
         tbs.element(tag::SEQUENCE)?; // subject
@@ -51,7 +61,7 @@ impl<'a> Certificate<'a> {
                 tbs.any()?;
             }
         }
-        let mut read = Self { not_before, not_after, spki, ca: None, key_usage: None };
+        let mut read = Self { issuer, not_before, not_after, spki, ca: None, key_usage: None };
         if tbs.is_next(tag::CONTEXT_3) {
             let mut explicit = Reader::new(tbs.contents(tag::CONTEXT_3)?);
             let mut extensions = Reader::new(explicit.contents(tag::SEQUENCE)?);
@@ -93,6 +103,20 @@ impl<'a> Certificate<'a> {
     /// Whether keyUsage, where present, allows that.
     pub(crate) fn allows(&self, usage: u8) -> bool {
         self.key_usage.is_none_or(|bits| bits & usage != 0)
+    }
+}
+
+impl<'a> RevocationList<'a> {
+    /// Refuses a CRL that does not say when the next one comes.
+    pub(crate) fn read(der: &'a [u8]) -> Result<Self, Stop> {
+        let mut outer = Reader::new(der);
+        let mut list = Reader::new(outer.contents(tag::SEQUENCE)?);
+        outer.finish().map_err(|_| Stop)?;
+        let mut tbs = Reader::new(list.contents(tag::SEQUENCE)?);
+        tbs.element(tag::INTEGER)?; // version
+        tbs.element(tag::SEQUENCE)?; // signature
+        let issuer = tbs.element(tag::SEQUENCE)?;
+        Ok(Self { issuer, this_update: time(&mut tbs)?, next_update: time(&mut tbs)? })
     }
 }
 

@@ -145,7 +145,8 @@ impl Verifier<'_> {
             (_, Some(chain)) => Ok(chain),
         };
         let path = match chain.map(|chain| self.anchors.validate(chain, self.policy.at)) {
-            Ok(Ok(leaf)) => {
+            Ok(Ok(path)) => {
+                let leaf = path.leaf;
                 let signature = if !leaf.fits(algorithm) {
                     Outcome::fail("the leaf's key does not go with alg")
                 } else if leaf.is_valid(&envelope.to_be_signed().parts(), envelope.signature) {
@@ -153,7 +154,8 @@ impl Verifier<'_> {
                 } else {
                     Outcome::fail("not made by the leaf's key")
                 };
-                return Signing { signature, path: Outcome::pass(""), key: Some(*leaf.id()) };
+                let key = Some(*leaf.id());
+                return Signing { signature, path: Outcome::pass(path.detail), key };
             }
             Ok(Err(reason)) => Outcome::fail(reason),
             Err(reason) => Outcome::not_performed(reason),
