@@ -15,7 +15,7 @@ mod psa;
 use devid_core::cose::{Algorithm, Envelope, Kind};
 
 use crate::UnixTime;
-use crate::document::{DocumentCheck, DocumentReport};
+use crate::document::{self, DocumentCheck, DocumentReport};
 use crate::endorsements::{Contradiction, EndorsedKey, Endorsements, ReferenceValue};
 use crate::keys::PublicKey;
 use crate::report::Outcome;
@@ -166,17 +166,15 @@ fn check_signature(envelope: &Envelope<'_>, signers: &[PublicKey]) -> Outcome {
         }
         (_, Some(_)) => return Outcome::fail("alg is none of ES256, ES384 and ES512"),
     };
-    let to_be_signed = envelope.to_be_signed();
-    let mut fitting = signers.iter().filter(|key| key.fits(algorithm)).peekable();
     if signers.is_empty() {
-        Outcome::fail("it is signed, and no signer's key was given")
-    } else if fitting.peek().is_none() {
-        Outcome::fail("no signer's key goes with alg")
-    } else if fitting.any(|key| key.is_valid(&to_be_signed.parts(), envelope.signature)) {
-        Outcome::pass(algorithm.name())
-    } else {
-        Outcome::fail("not made by a signer's key")
+        return Outcome::fail("it is signed, and no signer's key was given");
     }
+    document::check_signature(
+        algorithm,
+        &envelope.to_be_signed().parts(),
+        envelope.signature,
+        signers,
+    )
 }
 
 impl CorimProfile {

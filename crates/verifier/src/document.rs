@@ -2,6 +2,9 @@
 //! What the checks of a document found that is no token: a
 //! [CoRIM](crate::corim) or an [EAR](crate::ear).
 
+use devid_core::cose::Algorithm;
+
+use crate::keys::PublicKey;
 use crate::report::{Outcome, Verdict};
 
 /// A check of a document. Their order here is the order in which they are
@@ -88,6 +91,25 @@ impl<T> DocumentReport<T> {
 
     pub(crate) fn set(&mut self, check: DocumentCheck, outcome: Outcome) {
         self.outcomes[check as usize] = outcome;
+    }
+}
+
+/// Whether one of the keys made the signature.
+pub(crate) fn check_signature(
+    algorithm: Algorithm,
+    parts: &[&[u8]],
+    signature: &[u8],
+    keys: &[PublicKey],
+) -> Outcome {
+    let mut fitting = keys.iter().filter(|key| key.fits(algorithm)).peekable();
+    if keys.is_empty() {
+        Outcome::fail("no key was given")
+    } else if fitting.peek().is_none() {
+        Outcome::fail("no trusted key goes with alg")
+    } else if fitting.any(|key| key.is_valid(parts, signature)) {
+        Outcome::pass(algorithm.name())
+    } else {
+        Outcome::fail("not made by a trusted key")
     }
 }
 

@@ -16,6 +16,7 @@ pub mod corim;
 mod crypto;
 mod development;
 mod document;
+pub mod ear;
 pub mod endorsements;
 pub mod json;
 pub mod keys;
