@@ -4,6 +4,10 @@
 
 mod demo;
 mod input;
+#[cfg(feature = "service")]
+mod registry;
+#[cfg(feature = "service")]
+mod serve;
 mod sim;
 mod token;
 mod verify;
@@ -28,6 +32,11 @@ enum Command {
     Verify(verify::Args),
     #[command(subcommand)]
     Token(token::Command),
+    #[cfg(feature = "service")]
+    Serve(Box<serve::Args>),
+    #[cfg(feature = "service")]
+    #[command(subcommand)]
+    Registry(registry::Command),
 }
 
 /// How a command ended. The numbers are documented in each command's help.
@@ -49,6 +58,10 @@ fn main() -> ExitCode {
         Command::Sim(args) => sim::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Token(command) => token::run(&command),
+        #[cfg(feature = "service")]
+        Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "service")]
+        Command::Registry(command) => registry::run(&command),
     };
     let exit = result.unwrap_or_else(|error| {
         // A reader that has seen enough closes the pipe; there is nobody to tell.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 
-use crate::{Error, INSTANCE_ID_LEN, Registry};
+use crate::{Error, INSTANCE_ID_LEN, Registry, SeenSignature};
 
 /// Names a device in this registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +39,8 @@ pub struct NewDevice {
     pub instance_ids: Vec<[u8; INSTANCE_ID_LEN]>,
     /// The certificate chain over that key, leaf first, if it came with one.
     pub chain: Vec<Vec<u8>>,
+    /// The signature that it showed itself with, to be remembered.
+    pub signature: Option<SeenSignature>,
     /// Where it came from, for the log of events.
     pub detail: String,
 }
@@ -339,6 +341,14 @@ async fn register(
         sqlx::query("INSERT INTO instance (instance_id, key_id) VALUES ($1, $2)")
             .bind(&instance_id[..])
             .bind(key)
+            .execute(&mut *connection)
+            .await?;
+    }
+    if let Some(SeenSignature { r, signed_sha256 }) = &new.signature {
+        sqlx::query("INSERT INTO signature (key_id, r, signed_sha256) VALUES ($1, $2, $3)")
+            .bind(key)
+            .bind(&r[..])
+            .bind(&signed_sha256[..])
             .execute(&mut *connection)
             .await?;
     }

@@ -23,15 +23,14 @@ pub struct Use {
     /// The nonce, which begins with its expiry as eight bytes, big-endian, in
     /// seconds since 1970.
     pub nonce: Vec<u8>,
-    /// The signature by a key of the registry, if it is an ECDSA signature.
-    pub signature: Option<SeenSignature>,
+    /// The signature, if it is an ECDSA signature, and the registry's name of
+    /// the key that made it, from [`KnownKey::key`](crate::KnownKey::key).
+    pub signature: Option<(i64, SeenSignature)>,
 }
 
 /// A valid ECDSA signature.
 #[derive(Clone, Debug)]
 pub struct SeenSignature {
-    /// The registry's name of the key, from [`KnownKey::key`](crate::KnownKey::key).
-    pub key: i64,
     /// The signature's r, whole.
     pub r: Vec<u8>,
     /// SHA-256 of what was signed.
@@ -177,26 +176,25 @@ impl Statements {
     async fn remember(
         &self,
         connection: &mut SqliteConnection,
-        signatures: Vec<(&SeenSignature, &mut bool)>,
+        signatures: Vec<(&(i64, SeenSignature), &mut bool)>,
     ) -> Result<(), sqlx::Error> {
         if signatures.is_empty() {
             return Ok(());
         }
         let (sql, rows) = self.signatures.of(&signatures);
         let mut query = sqlx::query(sql);
-        for (signature, _) in rows {
-            query =
-                query.bind(signature.key).bind(&signature.r[..]).bind(&signature.signed_sha256[..]);
+        for ((key, signature), _) in rows {
+            query = query.bind(key).bind(&signature.r[..]).bind(&signature.signed_sha256[..]);
         }
         let new = query.execute(&mut *connection).await?.rows_affected();
         if new == signatures.len() as u64 {
             return Ok(());
         }
         // An r was there before. Over the same bytes it is the same signature.
-        for (signature, reused) in signatures {
+        for ((key, signature), reused) in signatures {
             let row =
                 sqlx::query("SELECT signed_sha256 FROM signature WHERE key_id = $1 AND r = $2")
-                    .bind(signature.key)
+                    .bind(key)
                     .bind(&signature.r[..])
                     .fetch_one(&mut *connection)
                     .await?;

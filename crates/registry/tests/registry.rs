@@ -34,6 +34,7 @@ fn new_device(of: u8, state: State) -> NewDevice {
         spki: vec![of; 91],
         instance_ids: vec![instance_id(of), instance_id(of ^ 0x80)],
         chain: vec![vec![of; 300], vec![0xca; 300]],
+        signature: Some(SeenSignature { r: vec![0xfe; 32], signed_sha256: [0; 32] }),
         detail: "test".into(),
     }
 }
@@ -46,8 +47,8 @@ fn nonce(of: u64, hours: i64) -> Vec<u8> {
 }
 
 fn signed(nonce: Vec<u8>, key: i64, r: u8, signed: u8) -> Use {
-    let signature = SeenSignature { key, r: vec![r; 32], signed_sha256: [signed; 32] };
-    Use { nonce, signature: Some(signature) }
+    let signature = SeenSignature { r: vec![r; 32], signed_sha256: [signed; 32] };
+    Use { nonce, signature: Some((key, signature)) }
 }
 
 async fn events(registry: &Registry, device: DeviceId) -> Vec<String> {
@@ -213,6 +214,8 @@ async fn tells_one_r_over_different_bytes() {
         (1, 7, 1, FRESH),
         (2, 7, 3, FRESH),
         (1, 7, 4, reused),
+        // What a device came with counts too.
+        (2, 0xfe, 5, reused),
     ]
     .into_iter()
     .enumerate()

@@ -170,6 +170,11 @@ impl PublicKey {
         &self.id
     }
 
+    /// The DER SubjectPublicKeyInfo (RFC 5480).
+    pub fn spki(&self) -> Vec<u8> {
+        file::spki(self.curve, &self.key.point())
+    }
+
     /// Whether the key's curve goes with the algorithm.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         matches!(

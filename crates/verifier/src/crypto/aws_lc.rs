@@ -31,6 +31,11 @@ impl EcdsaKey {
         Some(Self { key: ParsedPublicKey::new(algorithm, point).ok()?, hash })
     }
 
+    /// The uncompressed point.
+    pub(crate) fn point(&self) -> Vec<u8> {
+        self.key.as_ref().to_vec()
+    }
+
     /// Whether `r || s` signs the parts.
     pub(crate) fn is_valid(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
         self.key.verify_digest_sig(&hash(self.hash, parts), signature).is_ok()

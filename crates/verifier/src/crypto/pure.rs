@@ -27,6 +27,15 @@ impl EcdsaKey {
         })
     }
 
+    /// The uncompressed point.
+    pub(crate) fn point(&self) -> Vec<u8> {
+        match self {
+            Self::P256(key) => key.to_sec1_point(false).as_bytes().to_vec(),
+            Self::P384(key) => key.to_sec1_point(false).as_bytes().to_vec(),
+            Self::P521(key) => key.to_sec1_point(false).as_bytes().to_vec(),
+        }
+    }
+
     /// Whether `r || s` signs the parts.
     pub(crate) fn is_valid(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
         match self {

@@ -2,7 +2,7 @@
 //! Public keys in the forms that files have.
 
 use devid_core::cbor;
-use devid_core::der::{Reader, Stop, tag};
+use devid_core::der::{Reader, Stop, Writer, tag};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use serde::Deserialize;
 
@@ -68,13 +68,36 @@ fn from_pem(file: &[u8]) -> Result<Vec<PublicKey>, KeyError> {
     if keys.is_empty() { Err(KeyError::Unrecognised) } else { Ok(keys) }
 }
 
+const EC_PUBLIC_KEY: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+const PRIME256V1: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+const SECP384R1: [u8; 5] = [0x2b, 0x81, 0x04, 0, 34];
+const SECP521R1: [u8; 5] = [0x2b, 0x81, 0x04, 0, 35];
+
+/// The SubjectPublicKeyInfo of a point on a curve (RFC 5480, 2).
+pub(super) fn spki(curve: Curve, point: &[u8]) -> Vec<u8> {
+    let curve: &[u8] = match curve {
+        Curve::P256 => &PRIME256V1,
+        Curve::P384 => &SECP384R1,
+        Curve::P521 => &SECP521R1,
+    };
+    let mut out = [0; 192];
+    let mut writer = Writer::new(&mut out);
+    let outer = writer.open(tag::SEQUENCE);
+    let algorithm = writer.open(tag::SEQUENCE);
+    writer.element(tag::OBJECT_IDENTIFIER, &EC_PUBLIC_KEY);
+    writer.element(tag::OBJECT_IDENTIFIER, curve);
+    writer.close(algorithm);
+    let bits = writer.open(tag::BIT_STRING);
+    writer.raw(&[0]); // no unused bits
+    writer.raw(point);
+    writer.close(bits);
+    writer.close(outer);
+    // 158 bytes for P-521: it fits.
+    writer.finish().unwrap_or_default().to_vec()
+}
+
 /// The curve and the point of a SubjectPublicKeyInfo (RFC 5480, 2).
 pub(super) fn ec_point(spki: &[u8]) -> Result<(Curve, &[u8]), Stop> {
-    const EC_PUBLIC_KEY: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
-    const PRIME256V1: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
-    const SECP384R1: [u8; 5] = [0x2b, 0x81, 0x04, 0, 34];
-    const SECP521R1: [u8; 5] = [0x2b, 0x81, 0x04, 0, 35];
-
     let mut outer = Reader::new(spki);
     let mut fields = Reader::new(outer.contents(tag::SEQUENCE)?);
     let mut algorithm = Reader::new(fields.contents(tag::SEQUENCE)?);

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `devid serve`: the verification service.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use devid_registry::Registry;
+use devid_service::{Config, Limits, Service, Signer, TlsConfig, Unknown, serve};
+use devid_verifier::ear::Names;
+use devid_verifier::{AppraisalPolicy, TrustAnchors};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::Exit;
+use crate::input::printable;
+
+/// Verify tokens as a service over HTTP
+///
+/// Prints the address that it listens at, then logs to standard error, one JSON
+/// object a line; RUST_LOG chooses what. SIGTERM or Ctrl-C ends it when the
+/// requests in flight are answered.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit status:
+  0  it was told to stop
+  1  the address or the registry cannot be used
+  2  wrong usage
+  3  a file could not be read")]
+pub(crate) struct Args {
+    /// Address and port to listen at; port 0 for any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    #[command(flatten)]
+    registry: super::registry::File,
+
+    /// CA certificate that an unknown device's x5chain may lead to: PEM or DER
+    #[arg(long = "trust-anchor", value_name = "FILE")]
+    trust_anchors: Vec<PathBuf>,
+
+    /// Policy for claims and for unknown devices: TOML
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// P-256 private key that results are signed with: PEM
+    #[arg(long, value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+
+    /// Use Project Veraison's names in signed results, not the draft's
+    #[arg(long)]
+    veraison_names: bool,
+
+    /// Certificate chain for TLS: PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_chain: Option<PathBuf>,
+
+    /// Private key for TLS: PEM
+    #[arg(long, value_name = "FILE", requires = "tls_chain")]
+    tls_key: Option<PathBuf>,
+
+    /// How long a challenge can be answered, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    challenge_lifetime: u64,
+
+    /// Hold unknown devices for `devid registry approve`; the policy can say so too
+    #[arg(long)]
+    hold_unknown: bool,
+
+    /// Most devices that are held at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    max_pending: u32,
+
+    /// Let keys through that everybody has
+    #[arg(long)]
+    allow_development_key: bool,
+
+    /// Longest request body, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body_len)]
+    max_body: usize,
+
+    /// Most connections at once
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections)]
+    max_connections: usize,
+
+    /// How long a client may take for a part of a request, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().patience.as_secs())]
+    patience: u64,
+}
+
+/// Serves until it is told to stop.
+pub(crate) fn run(args: &Args) -> io::Result<Exit> {
+    let material = match Material::read(args) {
+        Ok(material) => material,
+        Err(error) => {
+            eprintln!("devid: {error}");
+            return Ok(Exit::Unreadable);
+        }
+    };
+    init_log();
+    Runtime::new()?.block_on(async {
+        match run_service(args, material).await {
+            Ok(()) => Ok(Exit::Success),
+            Err(error) => {
+                eprintln!("devid: {error}");
+                Ok(Exit::Failure)
+            }
+        }
+    })
+}
+
+async fn run_service(args: &Args, material: Material) -> Result<(), String> {
+    let registry = Registry::open(args.registry.path()).await.map_err(|error| {
+        format!("{}: {error}", printable(&args.registry.path().to_string_lossy()))
+    })?;
+    let Material { anchors, policy, signer, tls } = material;
+    let hold =
+        args.hold_unknown || policy.as_ref().is_some_and(|policy| policy.registration.hold_unknown);
+    let config = Config {
+        registry,
+        anchors,
+        policy,
+        endorsements: None,
+        allow_development_key: args.allow_development_key,
+        unknown: match hold {
+            true => Unknown::Hold { max_pending: args.max_pending },
+            false => Unknown::Refuse,
+        },
+        challenge_lifetime: Duration::from_secs(args.challenge_lifetime),
+        signer,
+        ear_names: if args.veraison_names { Names::Veraison } else { Names::Draft },
+        limits: Limits {
+            body_len: args.max_body,
+            patience: Duration::from_secs(args.patience),
+            connections: args.max_connections,
+            ..Limits::default()
+        },
+    };
+    let service = Service::new(config).await.map_err(|error| error.to_string())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let listening = async {
+        let listener = TcpListener::bind(args.listen).await?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let mut out = io::stdout().lock();
+        writeln!(out, "{scheme}://{}", listener.local_addr()?)?;
+        out.flush()?;
+        Ok(listener)
+    };
+    let listener =
+        listening.await.map_err(|error: io::Error| format!("{}: {error}", args.listen))?;
+    tracing::info!(address = %args.listen, tls = tls.is_some(), "serving");
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            // Without a handler for Ctrl-C it ends us by itself.
+            Ok(()) = tokio::signal::ctrl_c() => {}
+        }
+    };
+    serve(listener, tls, Arc::clone(&service), stop).await;
+    Ok(())
+}
+
+/// What the files say.
+struct Material {
+    anchors: TrustAnchors,
+    policy: Option<AppraisalPolicy>,
+    signer: Option<Signer>,
+    tls: Option<TlsConfig>,
+}
+
+impl Material {
+    fn read(args: &Args) -> Result<Self, String> {
+        let mut anchors = TrustAnchors::default();
+        for path in &args.trust_anchors {
+            load(path, |file| anchors.add_all(file))?;
+        }
+        let policy = args.policy.as_deref();
+        let signer = args.signing_key.as_deref();
+        let tls = match (&args.tls_chain, &args.tls_key) {
+            (Some(chain), Some(key)) => {
+                let chain = fs::read(chain).map_err(|error| in_file(chain, error))?;
+                Some(load(key, |key| TlsConfig::from_pem(&chain, key))?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            anchors,
+            policy: policy.map(|path| load(path, AppraisalPolicy::from_toml)).transpose()?,
+            signer: signer.map(|path| load(path, Signer::from_pem)).transpose()?,
+            tls,
+        })
+    }
+}
+
+fn load<T, E: std::fmt::Display>(
+    path: &Path,
+    parse: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, String> {
+    let content = zeroize::Zeroizing::new(fs::read(path).map_err(|error| in_file(path, error))?);
+    parse(&content).map_err(|error| in_file(path, error))
+}
+
+fn in_file(path: &Path, error: impl std::fmt::Display) -> String {
+    format!("{}: {error}", printable(&path.to_string_lossy()))
+}
+
+fn init_log() {
+    let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
+    tracing_subscriber::fmt()
+        .json()
+        .with_writer(io::stderr)
+        .with_max_level(filter.unwrap_or(tracing::Level::INFO))
+        .init();
+}

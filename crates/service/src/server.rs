@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Connections: accepted up to a limit, timed, and let finish at the end.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::metrics::count;
+use crate::{Service, TlsConfig, http};
+
+/// Longest request head, in bytes.
+const MAX_HEAD_LEN: usize = 16 * 1024;
+
+/// Serves until `stop` is done; then requests in flight are finished, and
+/// connections that take too long are cut.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsConfig>,
+    service: Arc<Service>,
+    stop: impl Future<Output = ()>,
+) {
+    let limits = service.limits();
+    let tls = tls.map(|TlsConfig(config)| TlsAcceptor::from(config));
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let router = http::router(Arc::clone(&service));
+
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accepted => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, most likely: some will be closed.
+                tracing::error!(%error, "cannot accept");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let connection = Connection {
+            service: Arc::clone(&service),
+            router: router.clone(),
+            tls: tls.clone(),
+            watcher: graceful.watcher(),
+        };
+        tokio::spawn(async move {
+            let _permit = permit;
+            let metrics = connection.service.metrics();
+            metrics.connections.fetch_add(1, Relaxed);
+            let service = Arc::clone(&connection.service);
+            if let Err(error) = connection.run(stream).await {
+                count(&service.metrics().connections_failed);
+                tracing::debug!(%error, "connection");
+            }
+            service.metrics().connections.fetch_sub(1, Relaxed);
+        });
+    }
+
+    drop(listener);
+    tracing::info!("stopping");
+    if timeout(limits.grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections were cut");
+    }
+}
+
+struct Connection {
+    service: Arc<Service>,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    watcher: Watcher,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Connection {
+    async fn run(self, stream: TcpStream) -> Result<(), Failure> {
+        stream.set_nodelay(true)?;
+        let patience = self.service.limits().patience;
+        // A client that stops reading or writing is given up, wherever it is.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_read_timeout(Some(patience));
+        stream.set_write_timeout(Some(patience));
+        let stream = Box::pin(stream);
+        match self.tls.clone() {
+            None => self.http(stream).await,
+            Some(tls) => {
+                let stream = timeout(patience, tls.accept(stream))
+                    .await
+                    .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+                self.http(Box::pin(stream)).await
+            }
+        }
+    }
+
+    async fn http<S>(self, stream: Pin<Box<S>>) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let Self { service, router, watcher, .. } = self;
+        let patience = service.limits().patience;
+        let router = TowerToHyperService::new(router);
+        let handle = service_fn(|request: Request<Incoming>| {
+            let response = router.call(request.map(Body::new));
+            let service = Arc::clone(&service);
+            async move {
+                let response = response.await?;
+                service.metrics().responded(response.status());
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // From a request's first byte, and from the answer before it.
+            .header_read_timeout(patience)
+            .max_buf_size(MAX_HEAD_LEN)
+            .serve_connection(TokioIo::new(stream), handle);
+        watcher.watch(connection).await?;
+        Ok(())
+    }
+}
