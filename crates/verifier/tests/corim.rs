@@ -497,3 +497,66 @@ fn published_vectors_get_the_verdicts_they_should() {
         assert_eq!(verdict, expected, "{name}: {:?}", content.err());
     }
 }
+
+/// What fits the tokens in `vectors/token`.
+fn vectors() -> Vec<(&'static str, Vec<u8>)> {
+    let (iak, endorser) = (Signer::p256("iak"), Signer::p256("endorser"));
+    let implementation = [0x11; 32];
+    let component = |name: &'static str, version: &'static str, digest: u8| {
+        component([
+            (0, map([(0, Text(version))])),
+            (2, Array(vec![pair(Text("sha-256"), Bytes(vec![digest; 32]))])),
+            (11, Text(name)),
+            (13, Array(vec![tagged(560, Bytes(vec![0x44; 32]))])),
+        ])
+    };
+    let software = |components: Vec<Value>| {
+        let triple = pair(map([class(560, &implementation)]), Array(components));
+        manifest(PSA, vec![comid([(0, Array(vec![triple]))])], vec![]).encode()
+    };
+    let keys = [&iak.public().id().instance_ids()[0][..], &iak.instance_id()].map(|instance| {
+        let instance = (1, tagged(550, Bytes(instance.to_vec())));
+        let key = tagged(554, text(pem(&iak)));
+        pair(map([class(560, &implementation), instance]), Array(vec![key]))
+    });
+    let keys = manifest(PSA, vec![comid([(3, Array(keys.into()))])], vec![]).encode();
+    let good = software(vec![component("BL", "1.0.0", 0x33), component("SPE", "1.0.0", 0x33)]);
+    let time = |seconds| tagged(1, Int(seconds));
+    let far = map([(0, map([(0, Text("a signer"))])), (1, map([(1, time(253_402_300_799))]))]);
+    let header = vec![(1, Int(-7)), (3, Text("application/rim+cbor")), (8, Bytes(far.encode()))];
+    let first = tagged(601, map([(1, Text("BL")), (5, Bytes(vec![0x44; 32]))]));
+    let digests = Array(vec![pair(Int(1), Bytes(vec![0x33; 32]))]);
+    let first = pair(
+        map([class(600, &implementation)]),
+        Array(vec![map([(0, first), (1, map([(2, digests)]))])]),
+    );
+    vec![
+        ("signed.cbor", sign(&endorser, header, &good)),
+        ("expired.cbor", sign(&endorser, protected(&endorser), &good)),
+        ("software.cbor", good),
+        ("keys.cbor", keys),
+        (
+            "newer.cbor",
+            software(vec![component("BL", "1.0.0", 0x33), component("SPE", "1.0.1", 0x34)]),
+        ),
+        (
+            "more.cbor",
+            software(vec![
+                component("BL", "1.0.0", 0x33),
+                component("SPE", "1.0.0", 0x33),
+                component("NSPE", "1.0.0", 0x35),
+            ]),
+        ),
+        (
+            "contradicting.cbor",
+            software(vec![component("BL", "1.0.0", 0x33), component("BL", "1.0.0", 0x34)]),
+        ),
+        ("iot.cbor", manifest(IOT, vec![comid([(0, Array(vec![first]))])], vec![]).encode()),
+        ("endorser.pem", pem(&endorser).into_bytes()),
+    ]
+}
+
+#[test]
+fn committed_vectors_are_the_ones_made_here() {
+    common::compare_with_vectors("corim", vectors());
+}

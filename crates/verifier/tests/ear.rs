@@ -17,6 +17,7 @@ use devid_verifier::{
 };
 use serde_json::json;
 
+/// In 2026.
 const NOW: u64 = 1_795_000_000;
 
 fn at(seconds: u64) -> UnixTime {
@@ -401,4 +402,40 @@ fn refuses_cbor_nonces_of_other_lengths() {
     ] {
         assert!(Ear::from_cbor(&with(nonce)).is_err());
     }
+}
+
+#[test]
+fn committed_vectors_are_the_ones_made_here() {
+    let verifier = Signer::p256("verifier");
+    // Claims that do not change with what a report holds.
+    let ear = |names| {
+        let ear = result(&token(&Signer::p256("iak")), names, None);
+        let claims = String::from_utf8(ear.to_json()).unwrap();
+        let mut claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
+        claims.as_object_mut().unwrap().remove("exp");
+        for submodule in claims["submods"].as_object_mut().unwrap().values_mut() {
+            submodule.as_object_mut().unwrap().retain(|name, _| !name.contains("policy"));
+        }
+        Ear::from_json(claims.to_string().as_bytes()).unwrap()
+    };
+    let (good, veraison) = (ear(Names::Draft), ear(Names::Veraison));
+    let expired = Ear { expires_at: Some(NOW as i64), ..good.clone() };
+    let vectors = vec![
+        ("good.jwt", good.to_jwt(sign).unwrap().into_bytes()),
+        ("good.cwt", good.to_cwt(sign).unwrap()),
+        ("expired.jwt", expired.to_jwt(sign).unwrap().into_bytes()),
+        ("veraison.jwt", veraison.to_jwt(sign).unwrap().into_bytes()),
+        ("verifier.pem", common::x509::pem("PUBLIC KEY", &common::x509::spki(&verifier)).into()),
+        ("verifier-private.pem", common::x509::pem("PRIVATE KEY", &private_key(&verifier)).into()),
+    ];
+    common::compare_with_vectors("ear", vectors);
+}
+
+/// A P-256 key as PKCS#8, without its public half.
+fn private_key(signer: &Signer) -> Vec<u8> {
+    const BEFORE_SCALAR: &str =
+        "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
+    let Signer::P256(key) = signer else { panic!() };
+    let before = data_encoding::HEXLOWER.decode(BEFORE_SCALAR.as_bytes()).unwrap();
+    [&before[..], &key.to_bytes()].concat()
 }

@@ -4,9 +4,6 @@
 
 mod common;
 
-use std::fs;
-use std::path::Path;
-
 use common::cbor::Value::{Bytes, Int};
 use common::x509::{CA, LEAF, Template, pem, root, spki};
 use common::{
@@ -50,13 +47,5 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn committed_vectors_are_the_ones_made_here() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/token");
-    for (name, content) in vectors() {
-        let path = folder.join(name);
-        if std::env::var_os("DEVID_WRITE_VECTORS").is_some() {
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(&path, &content).unwrap();
-        }
-        assert!(fs::read(&path).unwrap() == content, "{name} differs");
-    }
+    common::compare_with_vectors("token", vectors());
 }

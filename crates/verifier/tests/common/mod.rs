@@ -201,3 +201,19 @@ pub(crate) fn seal(
     let parts = vec![Bytes(protected), Map(unprotected), Bytes(payload), Bytes(signature)];
     Tag(tag, Box::new(Array(parts))).encode()
 }
+
+/// Compares what was made with what stands in a folder of `vectors`, or writes
+/// it where `DEVID_WRITE_VECTORS` is set.
+#[track_caller]
+pub(crate) fn compare_with_vectors(folder: &str, vectors: Vec<(&'static str, Vec<u8>)>) {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors").join(folder);
+    for (name, content) in vectors {
+        let path = folder.join(name);
+        if std::env::var_os("DEVID_WRITE_VECTORS").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &content).unwrap();
+        }
+        assert!(std::fs::read(&path).unwrap() == content, "{name} differs");
+    }
+}
