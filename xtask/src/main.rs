@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The project's own chores. `cargo xtask ci` is the whole gate.
 
+mod bench_verify;
 mod ci;
 mod deny;
 mod header;
@@ -39,6 +40,19 @@ enum Chore {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Measures against the targets, and fails where one is missed.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Verification against the bare signature check.
+    Verify {
+        /// Prints one JSON object, and judges nothing.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -48,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Header { check: false } => header::write(),
         Chore::Size => size::report(),
         Chore::Deny => deny::check(),
+        Chore::Bench(Bench::Verify { json }) => bench_verify::run_all(json),
         Chore::Twister { only } => twister::run(only.as_deref()),
     };
     match result {
