@@ -22,6 +22,7 @@ pub(crate) struct Budget {
     flash: u64,
     flash_with_shell: u64,
     ram: u64,
+    pub(crate) stack: u64,
     pub(crate) image: ImageBudget,
 }
 
@@ -57,6 +58,9 @@ pub(crate) fn report() -> Result<()> {
         if measured.flash > flash || (features.is_empty() && measured.ram > budget.ram) {
             bail!("{name}: over the budget of budget.toml");
         }
+    }
+    if !crate::twister::report_last()? {
+        println!("image and stack: not measured yet, `cargo xtask twister` does that");
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::size::Budget;
+use crate::size::{Budget, ImageBudget};
 use crate::tool::{command, ensure_device_target, find, root, run as run_command, target_dir};
 
 /// Platforms whose tests run here, and platforms that are built alone.
@@ -83,6 +83,43 @@ struct Suite {
     used_ram: Option<u64>,
 }
 
+impl Report {
+    fn read(out: &Path) -> Result<Self> {
+        let path = out.join("twister.json");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        serde_json::from_str(&text).with_context(|| path.display().to_string())
+    }
+
+    /// Prints what the suites told and measured, and holds it to the budget.
+    /// False where the image's price was not measured.
+    fn print(&self, out: &Path) -> Result<bool> {
+        let budget = Budget::read()?;
+        report_told(out, budget.stack)?;
+        self.print_price(&budget.image)
+    }
+
+    /// The minimal image with devid less the same image without it.
+    fn print_price(&self, budget: &ImageBudget) -> Result<bool> {
+        let size = |scenario: &str| {
+            let suites = &mut self.testsuites.iter();
+            let suite = suites.find(|suite| {
+                suite.platform == RUN[0] && suite.name.rsplit('/').next() == Some(scenario)
+            })?;
+            Some((suite.used_rom?, suite.used_ram?))
+        };
+        let (Some(with), Some(without)) = (size(WITH), size(WITHOUT)) else { return Ok(false) };
+        let (flash, ram) = (with.0.saturating_sub(without.0), with.1.saturating_sub(without.1));
+        println!(
+            "devid in samples/minimal on {}: flash {flash} B (budget {}), RAM {ram} B (budget {})",
+            RUN[0], budget.flash, budget.ram
+        );
+        if flash > budget.flash || ram > budget.ram {
+            bail!("samples/minimal: devid is over the budget of budget.toml");
+        }
+        Ok(true)
+    }
+}
+
 impl Suite {
     /// The platform without the board's revision, which Twister adds.
     fn board(&self) -> String {
@@ -116,6 +153,11 @@ pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcom
             .env("ZEPHYR_TOOLCHAIN_VARIANT", "gnuarmemb")
             .env("GNUARMEMB_TOOLCHAIN_PATH", prefix);
     }
+    // Zephyr finds ccache by itself; this is for TF-M's own build.
+    if find("ccache").is_some() && env::var_os("CMAKE_C_COMPILER_LAUNCHER").is_none() {
+        twister.env("CMAKE_C_COMPILER_LAUNCHER", "ccache");
+        twister.env("CCACHE_BASEDIR", "/").env("CCACHE_NOHASHDIR", "1");
+    }
     for folder in only.map_or(vec!["tests", "samples"], |folder| vec![folder]) {
         twister.arg("--testsuite-root").arg(root().join(folder));
     }
@@ -126,16 +168,27 @@ pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcom
     twister.arg(format!("--extra-args=EXTRA_ZEPHYR_MODULES={}", root().display()));
     run_command(&mut twister).with_context(|| format!("the logs are in {}", out.display()))?;
 
-    let report = out.join("twister.json");
-    let text = fs::read_to_string(&report).with_context(|| report.display().to_string())?;
-    let report: Report = serde_json::from_str(&text)?;
+    let report = Report::read(&out)?;
     let outcome = Outcome::of(&report)?;
-    report_contract(&out)?;
+    let is_priced = report.print(&out)?;
     if only.is_none() {
         outcome.is_whole()?;
-        report_price(&report)?;
+        if !is_priced {
+            bail!("Twister did not measure {WITH} and {WITHOUT}");
+        }
     }
     Ok(outcome)
+}
+
+/// Prints what Twister measured when it last ran here; false if it never did.
+pub(crate) fn report_last() -> Result<bool> {
+    let out = target_dir().join("twister");
+    if !out.join("twister.json").is_file() {
+        return Ok(false);
+    }
+    println!("as Twister measured when it last ran here:");
+    Report::read(&out)?.print(&out)?;
+    Ok(true)
 }
 
 trait AncestorPrefix {
@@ -177,9 +230,9 @@ impl Outcome {
     }
 }
 
-/// Prints what the suites said of the contract's cases and of the stack. Every
+/// Prints what the suites told of the contract's cases and of the stack. Every
 /// run of the contract must have held all cases of the table.
-fn report_contract(out: &Path) -> Result<()> {
+fn report_told(out: &Path, stack_budget: u64) -> Result<()> {
     let table = fs::read_to_string(root().join("tests/contract/src/cases.c"))?;
     let cases = table.matches("\tCASE(").count();
     let all = format!("contract: {cases} of {cases} cases hold");
@@ -189,8 +242,13 @@ fn report_contract(out: &Path) -> Result<()> {
             if is_contract && line != all {
                 bail!("{suite}: {line}, the table has {cases}");
             }
-            if is_contract || line.starts_with("STACK-DEEPEST: ") {
+            let deepest = line.strip_prefix("STACK-DEEPEST: ");
+            if is_contract || deepest.is_some() {
                 println!("{suite}: {line}");
+            }
+            let deepest = deepest.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+            if deepest.is_some_and(|deepest| deepest > stack_budget) {
+                bail!("{suite}: over the stack budget of {stack_budget}");
             }
         }
     }
@@ -216,29 +274,4 @@ fn handler_logs(out: &Path) -> Result<Vec<(String, String)>> {
         Some((name, String::from_utf8_lossy(&log).into_owned()))
     });
     Ok(logs.collect())
-}
-
-/// The minimal image with devid less the same image without it.
-fn report_price(report: &Report) -> Result<()> {
-    let size = |scenario: &str| {
-        let suites = &mut report.testsuites.iter();
-        let suite = suites.find(|suite| {
-            suite.platform == RUN[0] && suite.name.rsplit('/').next() == Some(scenario)
-        });
-        suite.and_then(|suite| Some((suite.used_rom?, suite.used_ram?)))
-    };
-    let (with, without) = (
-        size(WITH).with_context(|| format!("{WITH} was not measured"))?,
-        size(WITHOUT).with_context(|| format!("{WITHOUT} was not measured"))?,
-    );
-    let (flash, ram) = (with.0.saturating_sub(without.0), with.1.saturating_sub(without.1));
-    let budget = Budget::read()?.image;
-    println!(
-        "devid in samples/minimal on {}: flash {flash} B (budget {}), RAM {ram} B (budget {})",
-        RUN[0], budget.flash, budget.ram
-    );
-    if flash > budget.flash || ram > budget.ram {
-        bail!("samples/minimal: devid is over the budget of budget.toml");
-    }
-    Ok(())
 }
