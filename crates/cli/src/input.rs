@@ -12,8 +12,13 @@ use devid_verifier::MAX_TOKEN_LEN;
 /// One byte more than any token may have is read at most, so that what is too
 /// long can be told from what is not.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_at_most(path, MAX_TOKEN_LEN)
+}
+
+/// The same for what may have `limit` bytes.
+pub(crate) fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let limit = MAX_TOKEN_LEN as u64 + 1;
+    let limit = limit as u64 + 1;
     if path == Path::new("-") {
         io::stdin().lock().take(limit).read_to_end(&mut content)?;
     } else {

@@ -2,7 +2,11 @@
 //! The program devid.
 #![forbid(unsafe_code)]
 
+mod appraisal;
+mod corim;
 mod demo;
+mod document;
+mod ear;
 mod input;
 #[cfg(feature = "service")]
 mod registry;
@@ -32,6 +36,10 @@ enum Command {
     Verify(verify::Args),
     #[command(subcommand)]
     Token(token::Command),
+    #[command(subcommand)]
+    Corim(corim::Command),
+    #[command(subcommand)]
+    Ear(ear::Command),
     #[cfg(feature = "service")]
     Serve(Box<serve::Args>),
     #[cfg(feature = "service")]
@@ -58,6 +66,8 @@ fn main() -> ExitCode {
         Command::Sim(args) => sim::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Token(command) => token::run(&command),
+        Command::Corim(command) => corim::run(&command),
+        Command::Ear(command) => ear::run(&command),
         #[cfg(feature = "service")]
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "service")]

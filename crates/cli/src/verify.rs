@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use devid_core::time::UnixTime as CoreTime;
 use devid_verifier::json::{CheckJson, ReportJson};
-use devid_verifier::keys::{KeyError, KeySet, MacKey, PublicKey};
-use devid_verifier::{
-    Appraisal, Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier,
-};
+use devid_verifier::keys::{KeyError, KeySet, MacKey, PublicKey, Sources};
+use devid_verifier::{Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier};
 
-use crate::Exit;
 use crate::input::{printable, read};
+use crate::{Exit, appraisal, ear};
 
 /// Check tokens against keys or trust anchors
 ///
@@ -43,6 +41,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HEX|any", value_parser = parse_challenge)]
     challenge: Option<GivenChallenge>,
 
+    #[command(flatten)]
+    appraisal: appraisal::Args,
+
+    #[command(flatten)]
+    ear: ear::IssueArgs,
+
     /// When certificates must be valid: 2026-11-23, 2026-11-23T12:00:00Z or
     /// seconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -69,19 +73,25 @@ enum GivenChallenge {
 
 /// Verifies every file, in order, whatever the others are.
 pub(crate) fn run(args: &Args) -> io::Result<Exit> {
-    let (keys, anchors) = match trust(args) {
-        Ok(trust) => trust,
+    let at = args.at.unwrap_or_else(UnixTime::now);
+    let given = trust(args).and_then(|trust| {
+        let (known, issuer) = (args.appraisal.read(at)?, args.ear.issuer()?);
+        Ok((trust, known, issuer))
+    });
+    let ((keys, anchors), known, issuer) = match given {
+        Ok(given) => given,
         Err(error) => {
             eprintln!("devid: {error}");
             return Ok(Exit::Unreadable);
         }
     };
-    let policy = Policy {
-        at: args.at.unwrap_or_else(UnixTime::now),
-        allow_development_key: args.allow_development_key,
+    let policy = Policy { at, allow_development_key: args.allow_development_key };
+    let verifier = Verifier {
+        keys: &Sources(&[&known.endorsements, &keys]),
+        anchors: &anchors,
+        policy,
+        appraisal: known.appraisal(),
     };
-    let verifier =
-        Verifier { keys: &keys, anchors: &anchors, policy, appraisal: Appraisal::default() };
     let challenge = match &args.challenge {
         None => Challenge::NotGiven,
         Some(GivenChallenge::Any) => Challenge::Any,
@@ -106,7 +116,13 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
         });
         let name = file.to_string_lossy();
         let line = ReportJson { error: error.as_deref(), ..ReportJson::new(&name, &report) };
-        if args.json {
+        if let Some(issuer) = &issuer {
+            match &error {
+                // A file that could not be read is no evidence of anything.
+                Some(error) => eprintln!("devid: {}: {error}", printable(&name)),
+                None => issuer.issue(&report, challenge, known.policy_id(), &mut out)?,
+            }
+        } else if args.json {
             serde_json::to_writer(&mut out, &line)?;
             writeln!(out)?;
         } else {
@@ -155,7 +171,7 @@ fn parse_challenge(text: &str) -> Result<GivenChallenge, String> {
     }
 }
 
-fn parse_time(text: &str) -> Result<UnixTime, String> {
+pub(crate) fn parse_time(text: &str) -> Result<UnixTime, String> {
     let seconds = match text.parse::<u64>() {
         // A year, month and day without hyphens would pass for seconds of 1970.
         Ok(seconds) if text.len() != 8 => Some(seconds),

@@ -73,6 +73,9 @@ pub trait KeySource: Sync {
     fn offer(&self, hint: &Hint<'_>, accept: &mut dyn FnMut(Key<'_>) -> bool);
 }
 
+/// Several sources, asked in order.
+pub struct Sources<'k>(pub &'k [&'k dyn KeySource]);
+
 /// A set of trusted keys.
 #[derive(Default)]
 pub struct KeySet {
@@ -254,6 +257,21 @@ impl KeySet {
             self.mac_by_instance.insert(instance, self.mac.len());
         }
         self.mac.push(key);
+    }
+}
+
+impl KeySource for Sources<'_> {
+    fn offer(&self, hint: &Hint<'_>, accept: &mut dyn FnMut(Key<'_>) -> bool) {
+        let mut is_taken = false;
+        for source in self.0 {
+            source.offer(hint, &mut |key| {
+                is_taken = accept(key);
+                is_taken
+            });
+            if is_taken {
+                break;
+            }
+        }
     }
 }
 

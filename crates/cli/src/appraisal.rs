@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What `devid verify` compares claims with: CoRIMs and a policy.
+
+use std::fs;
+use std::path::PathBuf;
+
+use devid_verifier::corim::{self, CorimProfile};
+use devid_verifier::{Appraisal, AppraisalPolicy, Endorsements, UnixTime};
+
+use crate::document::{named, read_keys};
+use crate::input::read_at_most;
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// CoRIM with reference values or attestation keys; trusted as it is, unless
+    /// it is signed
+    #[arg(long = "corim", value_name = "FILE")]
+    corims: Vec<PathBuf>,
+
+    /// Public key that CoRIMs must be signed with: PEM, DER, JWK or COSE_Key
+    #[arg(long = "corim-key", value_name = "FILE", requires = "corims")]
+    corim_keys: Vec<PathBuf>,
+
+    /// Appraisal policy: TOML
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+/// What the files said.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) policy: Option<AppraisalPolicy>,
+    pub(crate) endorsements: Endorsements,
+}
+
+impl Args {
+    /// Reads the files. An error names the file.
+    pub(crate) fn read(&self, at: UnixTime) -> Result<Known, String> {
+        let mut known = Known::default();
+        let signers = read_keys(&self.corim_keys)?;
+        for path in &self.corims {
+            let document =
+                read_at_most(path, corim::MAX_CORIM_LEN).map_err(|error| named(path, &error))?;
+            let read = corim::verify(&document, &signers, at).into_content();
+            let corim = read.map_err(|error| named(path, &error))?;
+            if let CorimProfile::Other(_) = corim.profile {
+                return Err(named(path, &"its profile is not one of PSA's"));
+            }
+            corim.add_to(&mut known.endorsements).map_err(|error| named(path, &error))?;
+        }
+        if let Some(path) = &self.policy {
+            let file = fs::read(path).map_err(|error| named(path, &error))?;
+            let policy = AppraisalPolicy::from_toml(&file).map_err(|error| named(path, &error))?;
+            known.policy = Some(policy);
+        }
+        Ok(known)
+    }
+}
+
+impl Known {
+    pub(crate) fn appraisal(&self) -> Appraisal<'_> {
+        Appraisal { policy: self.policy.as_ref(), endorsements: Some(&self.endorsements) }
+    }
+
+    /// The policy's name, if it has one.
+    pub(crate) fn policy_id(&self) -> Option<&str> {
+        self.policy.as_ref()?.id.as_deref()
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `devid corim`: checks CoRIMs.
+
+use std::io;
+
+use devid_verifier::corim::{self, Corim};
+use serde::Serialize;
+
+use crate::Exit;
+use crate::document;
+
+/// Look at CoRIMs: reference values and attestation keys
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Check CoRIMs and say how much each holds
+    ///
+    /// A signed one needs the signer's key. One without a signature passes where
+    /// no key was given.
+    #[command(after_help = "\
+Exit status:
+  0  every verdict is pass
+  1  at least one verdict is fail
+  2  wrong usage
+  3  a file or key could not be read (outranks 1)")]
+    Verify(document::Args),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Summary {
+    profile: String,
+    is_signed: bool,
+    reference_values: usize,
+    keys: usize,
+    ignored: usize,
+}
+
+/// Runs a CoRIM command.
+pub(crate) fn run(command: &Command) -> io::Result<Exit> {
+    let Command::Verify(args) = command;
+    document::run(args, corim::MAX_CORIM_LEN, corim::verify, |corim: &Corim| Summary {
+        profile: corim.profile.name().to_owned(),
+        is_signed: corim.is_signed,
+        reference_values: corim.reference_values.len(),
+        keys: corim.keys.len(),
+        ignored: corim.ignored,
+    })
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What `devid corim verify` and `devid ear verify` share: files in, a report
+//! on each out.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use devid_verifier::json::CheckJson;
+use devid_verifier::keys::PublicKey;
+use devid_verifier::{DocumentReport, UnixTime, Verdict};
+use serde::Serialize;
+
+use crate::Exit;
+use crate::input::{printable, read_at_most};
+use crate::verify::parse_time;
+
+/// The arguments of both.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Public key that the signature must be of: PEM, DER, JWK or COSE_Key, or a
+    /// certificate with it
+    #[arg(long = "key", value_name = "FILE")]
+    keys: Vec<PathBuf>,
+
+    /// When it must be valid: 2026-11-23, 2026-11-23T12:00:00Z or seconds since
+    /// 1970 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    at: Option<UnixTime>,
+
+    /// Print one JSON object a file, each on a line
+    #[arg(long)]
+    json: bool,
+
+    /// Documents; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What is printed of one file. The field names are stable.
+#[derive(Serialize)]
+struct Line<'r, S> {
+    file: &'r str,
+    verdict: &'static str,
+    checks: Vec<CheckJson<'r>>,
+    #[serde(flatten)]
+    summary: Option<S>,
+    /// Why the file could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'r str>,
+}
+
+/// Verifies every file, in order, whatever the others are. Files may have
+/// `limit` bytes; `summarise` says in fields what a document holds.
+pub(crate) fn run<T, S: Serialize>(
+    args: &Args,
+    limit: usize,
+    verify: impl Fn(&[u8], &[PublicKey], UnixTime) -> DocumentReport<T>,
+    summarise: impl Fn(&T) -> S,
+) -> io::Result<Exit> {
+    let keys = match read_keys(&args.keys) {
+        Ok(keys) => keys,
+        Err(error) => {
+            eprintln!("devid: {error}");
+            return Ok(Exit::Unreadable);
+        }
+    };
+    let at = args.at.unwrap_or_else(UnixTime::now);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut exit = Exit::Success;
+    for file in &args.files {
+        let (report, error) = match read_at_most(file, limit) {
+            Ok(document) => (verify(&document, &keys, at), None),
+            Err(error) => {
+                let reason = format!("the file could not be read: {error}");
+                (DocumentReport::undecodable(reason.clone()), Some(reason))
+            }
+        };
+        exit = exit.max(match (&error, report.verdict()) {
+            (Some(_), _) => Exit::Unreadable,
+            (None, Verdict::Fail) => Exit::Failure,
+            (None, Verdict::Pass) => Exit::Success,
+        });
+        let line = Line {
+            file: &file.to_string_lossy(),
+            verdict: report.verdict().name(),
+            checks: report
+                .outcomes()
+                .map(|(check, outcome)| CheckJson {
+                    check: check.name(),
+                    result: outcome.result.name(),
+                    detail: &outcome.detail,
+                })
+                .collect(),
+            summary: report.content.as_ref().map(&summarise),
+            error: error.as_deref(),
+        };
+        if args.json {
+            serde_json::to_writer(&mut out, &line)?;
+            writeln!(out)?;
+        } else {
+            line.print(&mut out)?;
+        }
+    }
+    out.flush()?;
+    Ok(exit)
+}
+
+impl<S> Line<'_, S> {
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let error = self.error.map(|error| format!(": {error}")).unwrap_or_default();
+        writeln!(out, "{}: {}{}", printable(self.file), self.verdict, printable(&error))?;
+        if self.error.is_some() {
+            return Ok(());
+        }
+        for CheckJson { check, result, detail } in &self.checks {
+            let line = format!("  {check:<16}  {result:<13}  {}", printable(detail));
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// All public keys in all files.
+pub(crate) fn read_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, String> {
+    let mut keys = Vec::new();
+    for path in paths {
+        let file = fs::read(path).map_err(|error| named(path, &error))?;
+        keys.extend(PublicKey::read_all(&file).map_err(|error| named(path, &error))?);
+    }
+    Ok(keys)
+}
+
+/// An error with the file that it is about.
+pub(crate) fn named(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", printable(&path.to_string_lossy()))
+}
