@@ -12,7 +12,7 @@ use crate::input::read_at_most;
 
 /// The arguments.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct AppraisalArgs {
     /// CoRIM with reference values or attestation keys; trusted as it is, unless
     /// it is signed
     #[arg(long = "corim", value_name = "FILE")]
@@ -34,7 +34,7 @@ pub(crate) struct Known {
     pub(crate) endorsements: Endorsements,
 }
 
-impl Args {
+impl AppraisalArgs {
     /// Reads the files. An error names the file.
     pub(crate) fn read(&self, at: UnixTime) -> Result<Known, String> {
         let mut known = Known::default();

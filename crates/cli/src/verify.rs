@@ -42,7 +42,7 @@ pub(crate) struct Args {
     challenge: Option<GivenChallenge>,
 
     #[command(flatten)]
-    appraisal: appraisal::Args,
+    appraisal: appraisal::AppraisalArgs,
 
     #[command(flatten)]
     ear: ear::IssueArgs,
