@@ -451,7 +451,7 @@ impl Profile {
 
 impl Lifecycle {
     /// Takes a value of one of the seven ranges `0xN000..=0xN0ff`.
-    fn from_value(value: i64) -> Option<Self> {
+    pub fn from_value(value: i64) -> Option<Self> {
         u16::try_from(value).ok().filter(|value| *value <= 0x60ff && value & 0x0f00 == 0).map(Self)
     }
 
@@ -490,7 +490,9 @@ impl LifecycleState {
 }
 
 impl<'a> SoftwareComponents<'a> {
-    fn decode(
+    /// Reads an array of one to [`MAX_SOFTWARE_COMPONENTS`] components. Each must
+    /// have a signer id, but in profile 1, where a missing one is a warning.
+    pub fn decode(
         reader: &mut Reader<'a>,
         is_first: bool,
         warnings: &mut Warnings,

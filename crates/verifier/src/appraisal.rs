@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use devid_core::token::{Claims, LifecycleState, Profile, SoftwareComponent};
+use devid_core::instance_id;
+use devid_core::token::{
+    Claims, Lifecycle, LifecycleState, Profile, SoftwareComponent, SoftwareComponents,
+};
 
+use crate::cca;
 use crate::endorsements::{Endorsements, ReferenceValues};
 use crate::policy::{AppraisalPolicy, Need, Stance, Version};
 use crate::report::Outcome;
@@ -18,7 +22,50 @@ pub struct Appraisal<'k> {
     pub endorsements: Option<&'k Endorsements>,
 }
 
+/// What is appraised of a token, whatever its family.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'t> {
+    pub(crate) instance_id: &'t [u8; instance_id::LEN],
+    pub(crate) implementation_id: &'t [u8; 32],
+    /// The caller; none in CCA's.
+    client_id: Option<i32>,
+    security_lifecycle: Lifecycle,
+    software_components: SoftwareComponents<'t>,
+}
+
+impl<'t> From<&Claims<'t>> for Subject<'t> {
+    fn from(claims: &Claims<'t>) -> Self {
+        Self {
+            instance_id: claims.instance_id,
+            implementation_id: claims.implementation_id,
+            client_id: Some(claims.client_id),
+            security_lifecycle: claims.security_lifecycle,
+            software_components: claims.software_components,
+        }
+    }
+}
+
+impl<'t> From<&cca::Platform<'t>> for Subject<'t> {
+    fn from(claims: &cca::Platform<'t>) -> Self {
+        Self {
+            instance_id: claims.instance_id,
+            implementation_id: claims.implementation_id,
+            client_id: None,
+            security_lifecycle: claims.security_lifecycle,
+            software_components: claims.software_components,
+        }
+    }
+}
+
 impl Appraisal<'_> {
+    /// Whether the policy takes a CCA profile: only where it names none.
+    pub(crate) fn cca_profile(&self, profile: cca::Profile) -> Outcome {
+        match self.policy.is_some_and(|policy| policy.profiles.is_some()) {
+            true => Outcome::fail(format!("the policy does not take {}", profile.name())),
+            false => Outcome::pass(profile.name()),
+        }
+    }
+
     /// Whether the policy takes that profile.
     pub(crate) fn profile(&self, profile: Profile) -> Outcome {
         let accepted = self.policy.and_then(|policy| policy.profiles.as_ref());
@@ -31,7 +78,7 @@ impl Appraisal<'_> {
     }
 
     /// The checks lifecycle, client-id and software.
-    pub(crate) fn checks(&self, claims: Option<&Claims<'_>>) -> [Outcome; 3] {
+    pub(crate) fn checks(&self, claims: Option<&Subject<'_>>) -> [Outcome; 3] {
         match claims {
             Some(claims) => [self.lifecycle(claims), self.client_id(claims), self.software(claims)],
             None => [(); 3].map(|()| Outcome::not_performed("the claims cannot be read")),
@@ -40,7 +87,7 @@ impl Appraisal<'_> {
 
     /// Without a policy a secured device passes and one that nobody could trust
     /// fails: with PSA's root of trust open to a debugger, or out of service.
-    fn lifecycle(&self, claims: &Claims<'_>) -> Outcome {
+    fn lifecycle(&self, claims: &Subject<'_>) -> Outcome {
         use LifecycleState::{Decommissioned, RecoverablePsaRotDebug, Secured};
         let state = claims.security_lifecycle.state();
         match self.policy {
@@ -55,8 +102,10 @@ impl Appraisal<'_> {
     }
 
     /// Whether the policy takes that caller.
-    fn client_id(&self, claims: &Claims<'_>) -> Outcome {
-        let id = claims.client_id;
+    fn client_id(&self, claims: &Subject<'_>) -> Outcome {
+        let Some(id) = claims.client_id else {
+            return Outcome::not_performed("a CCA token names no caller");
+        };
         let Some(policy) = self.policy else { return Outcome::not_performed("there is no policy") };
         let (side, taken) = match id < 0 {
             true => ("non-secure", policy.client_id.non_secure),
@@ -75,7 +124,7 @@ impl Appraisal<'_> {
 
     /// Software components against reference values and the policy. Everything
     /// that is wrong is said.
-    fn software(&self, claims: &Claims<'_>) -> Outcome {
+    fn software(&self, claims: &Subject<'_>) -> Outcome {
         let default = AppraisalPolicy::default().software;
         let policy = self.policy.map_or(&default, |policy| &policy.software);
         let endorsements = self.endorsements.filter(|known| known.has_reference_values());

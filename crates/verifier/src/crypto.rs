@@ -11,7 +11,7 @@ mod backend;
 #[cfg(not(any(feature = "aws-lc-rs", feature = "p256")))]
 compile_error!("devid-verifier needs the feature `aws-lc-rs` or `p256`");
 
-pub(crate) use backend::{CERTIFICATE_ALGORITHMS, EcdsaKey, mac_is_valid, sha256};
+pub(crate) use backend::{CERTIFICATE_ALGORITHMS, EcdsaKey, digest, mac_is_valid, sha256};
 
 /// An elliptic curve, with the hash that ECDSA uses on it (RFC 9053, 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Curve {
     }
 }
 
-/// The hash of an HMAC.
+/// A hash, bare or in an HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
     Sha256,

@@ -8,8 +8,8 @@ use std::fmt;
 
 use devid_core::cose::Kind;
 use devid_core::instance_id;
-use devid_core::token::Claims;
 
+use crate::appraisal::Subject;
 use crate::keys::{Hint, Key, KeySource, PublicKey};
 
 /// The implementation id of a PSA root of trust.
@@ -103,7 +103,7 @@ impl Endorsements {
     }
 
     /// Whether the instance is endorsed, but under another implementation id.
-    pub(crate) fn contradicts(&self, claims: &Claims<'_>) -> bool {
+    pub(crate) fn contradicts(&self, claims: &Subject<'_>) -> bool {
         let endorsed = self.keys.get(claims.instance_id);
         endorsed.is_some_and(|(implementation, _)| implementation != claims.implementation_id)
     }

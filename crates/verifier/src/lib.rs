@@ -11,20 +11,25 @@
 #![forbid(unsafe_code)]
 
 mod appraisal;
+pub mod cca;
 mod certificate;
+pub mod cmw;
 pub mod corim;
 mod crypto;
 mod development;
 mod document;
 pub mod ear;
 pub mod endorsements;
+mod evidence;
 pub mod json;
+pub mod key_attestation;
 pub mod keys;
 pub mod path;
 pub mod policy;
 #[cfg(feature = "recovery")]
 pub mod recovery;
 pub mod report;
+pub mod reuse;
 mod verifier;
 
 pub use appraisal::Appraisal;

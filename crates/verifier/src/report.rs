@@ -5,6 +5,10 @@ use std::borrow::Cow;
 
 use devid_core::token::{Claims, Profile};
 
+use crate::cca;
+use crate::key_attestation::KeyAttestation;
+use crate::reuse::SignatureUse;
+
 /// A check. Their order here is the order in which they are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -31,6 +35,10 @@ pub enum Check {
     Software,
     /// The key is none that everybody has.
     DevelopmentKey,
+    /// Tokens that belong together are bound to each other.
+    Binding,
+    /// The key did not sign other bytes with the same ECDSA nonce.
+    NonceReuse,
 }
 
 /// How a check ended.
@@ -66,17 +74,25 @@ pub enum Verdict {
 /// Everything that a verification found. It borrows from the token.
 #[derive(Clone, Debug)]
 pub struct Report<'t> {
-    /// The token's generation, if known.
+    /// The generation of a PSA token, if known.
     pub profile: Option<Profile>,
-    /// The claims, if they follow the rules; genuine only under
-    /// [`Verdict::Pass`].
+    /// The claims of a PSA token, if they follow the rules; genuine, as all that
+    /// stands here, only under [`Verdict::Pass`].
     pub claims: Option<Claims<'t>>,
+    /// The claims of a CCA token, if they follow the rules.
+    pub cca: Option<cca::Claims<'t>>,
+    /// The claims of a key attestation token, if they follow the rules.
+    pub key_attestation: Option<KeyAttestation<'t>>,
+    /// What should be the challenge, wherever the evidence has it.
+    pub nonce: Option<&'t [u8]>,
+    /// The signature, if it is a valid one by ECDSA and of a trusted key.
+    pub signature_use: Option<SignatureUse<'t>>,
     pub(crate) outcomes: [Outcome; Check::ALL.len()],
 }
 
 impl Check {
     /// All checks, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Decode,
         Self::Profile,
         Self::Claims,
@@ -88,6 +104,8 @@ impl Check {
         Self::ClientId,
         Self::Software,
         Self::DevelopmentKey,
+        Self::Binding,
+        Self::NonceReuse,
     ];
 
     /// The check's stable name.
@@ -104,6 +122,8 @@ impl Check {
             Self::ClientId => "client-id",
             Self::Software => "software",
             Self::DevelopmentKey => "development-key",
+            Self::Binding => "binding",
+            Self::NonceReuse => "nonce-reuse",
         }
     }
 }
@@ -130,6 +150,8 @@ impl Verdict {
 }
 
 impl Outcome {
+    const NONE: Self = Self { result: CheckResult::NotPerformed, detail: Cow::Borrowed("") };
+
     /// The check was made and passed.
     pub fn pass(detail: impl Into<Cow<'static, str>>) -> Self {
         Self { result: CheckResult::Pass, detail: detail.into() }
@@ -159,12 +181,29 @@ impl Outcome {
 impl Report<'_> {
     /// The report on what is no token at all, for that reason.
     pub fn undecodable(reason: impl Into<Cow<'static, str>>) -> Self {
-        let mut reason = Some(reason.into());
-        let outcomes = Check::ALL.map(|_| match reason.take() {
-            Some(reason) => Outcome::fail(reason), // decode, the first
-            None => Outcome::not_performed("the token cannot be read"),
-        });
-        Self { profile: None, claims: None, outcomes }
+        let mut report = Self::blank();
+        report.outcomes.fill(Outcome::not_performed("the token cannot be read"));
+        report.set(Check::Decode, Outcome::fail(reason));
+        report
+    }
+
+    /// A report before any check was made.
+    pub(crate) fn blank() -> Self {
+        Self {
+            profile: None,
+            claims: None,
+            cca: None,
+            key_attestation: None,
+            nonce: None,
+            signature_use: None,
+            outcomes: [const { Outcome::NONE }; Check::ALL.len()],
+        }
+    }
+
+    /// The profile's name, if it is known.
+    pub fn profile_name(&self) -> Option<&'static str> {
+        let cca = || self.cca.map(|claims| claims.platform.profile.name());
+        self.profile.map(Profile::name).or_else(cca)
     }
 
     /// One check's outcome.

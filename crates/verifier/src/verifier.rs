@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The checks, in order, each made as far as it can be.
 
+mod composite;
+
+use devid_core::cbor::Reason;
 use devid_core::cose::{Algorithm, Envelope, Kind};
 use devid_core::instance_id;
 use devid_core::token::Payload;
 use rustls_pki_types::UnixTime;
 
-use crate::appraisal::Appraisal;
+use crate::appraisal::{Appraisal, Subject};
+use crate::cca;
 use crate::development;
+use crate::evidence::{Evidence, NoEvidence};
 use crate::keys::{Hint, Key, KeyId, KeySource};
 use crate::path::TrustAnchors;
-use crate::report::{Outcome, Report};
+use crate::report::{Check, Outcome, Report};
+use crate::reuse::SignatureUse;
 
 /// Longest input that is looked at, in bytes. A real token is about a thousandth
 /// of it.
@@ -49,76 +55,104 @@ pub enum Challenge<'c> {
 }
 
 impl Verifier<'_> {
-    /// Verifies a token that fills `token`.
-    pub fn verify<'t>(&self, token: &'t [u8], challenge: Challenge<'_>) -> Report<'t> {
-        if token.len() > MAX_TOKEN_LEN {
+    /// Verifies evidence that fills `input`: a PSA token, a CCA token, a key
+    /// attestation bundle, or a CMW (RFC 9999) with any of these.
+    pub fn verify<'t>(&self, input: &'t [u8], challenge: Challenge<'_>) -> Report<'t> {
+        if input.len() > MAX_TOKEN_LEN {
             return Report::undecodable("longer than any token");
         }
+        match Evidence::decode(input) {
+            Ok(evidence) => self.verify_evidence(&evidence, challenge),
+            Err(NoEvidence(reason)) => Report::undecodable(reason),
+        }
+    }
+
+    /// Verifies one envelope: a PSA token, or a CCA platform token.
+    fn verify_token<'t>(&self, token: &'t [u8], challenge: Challenge<'_>) -> Report<'t> {
         let envelope = match Envelope::decode(token) {
             Ok(envelope) => envelope,
             Err(fault) => return Report::undecodable(format!("{fault}")),
         };
-        let payload = Payload::decode(&envelope);
-        let payload_faulty = || Outcome::not_performed("the claims map cannot be read");
-
-        let (mut profile, mut claims) = (None, None);
-        let (decode, profile_outcome, claims_outcome, challenge_outcome, instance_id);
-        match &payload {
+        let mut report = Report::blank();
+        let mut instance_id = None;
+        match Payload::decode(&envelope) {
             Err(fault) => {
-                decode = Outcome::fail(format!("payload: {fault}"));
-                profile_outcome = payload_faulty();
-                claims_outcome = payload_faulty();
-                challenge_outcome = payload_faulty();
-                instance_id = None;
+                report.set(Check::Decode, Outcome::fail(format!("payload: {fault}")));
+                for check in [Check::Profile, Check::Claims, Check::Challenge] {
+                    report.set(check, Outcome::not_performed("the claims map cannot be read"));
+                }
             }
             Ok(payload) => {
-                decode = Outcome::pass("");
-                match payload.profile() {
-                    Ok(known) => {
-                        profile = Some(known);
-                        profile_outcome = self.appraisal.profile(known);
-                        match payload.claims(known) {
-                            Ok(read) => {
-                                claims = Some(read);
-                                let warnings: Vec<_> =
-                                    read.warnings.iter().map(|warning| warning.name()).collect();
-                                claims_outcome = Outcome::pass(warnings.join("; "));
-                            }
-                            Err(fault) => claims_outcome = Outcome::fail(format!("{fault}")),
-                        }
-                    }
-                    Err(fault) => {
-                        profile_outcome = Outcome::fail(match payload.profile_name() {
-                            Some(name) => format!("{fault}: {name:?}"),
-                            None => format!("{fault}"),
-                        });
-                        claims_outcome = Outcome::not_performed("no profile to check them against");
-                    }
-                }
-                challenge_outcome = check_challenge(payload, challenge);
+                report.set(Check::Decode, Outcome::pass(""));
+                self.check_claims(&envelope, &payload, &mut report);
+                report.set(Check::Challenge, check_challenge(&payload, challenge));
+                report.nonce = payload.nonce().ok();
                 instance_id = payload.instance_id().ok();
             }
         }
 
-        let signing = self.check_signature(&envelope, instance_id);
-        let [lifecycle, client_id, software] = self.appraisal.checks(claims.as_ref());
-        Report {
-            profile,
-            claims,
-            outcomes: [
-                decode,
-                profile_outcome,
-                claims_outcome,
-                signing.signature,
-                challenge_outcome,
-                check_instance_id(instance_id, signing.key.as_ref()),
-                signing.path,
-                lifecycle,
-                client_id,
-                software,
-                self.check_development_key(instance_id, signing.key.as_ref()),
-            ],
+        let Signing { signature, path, key } = self.check_signature(&envelope, instance_id);
+        if let (true, Kind::Sign1, Some(key)) = (signature.passed(), envelope.kind, key) {
+            report.signature_use = Some(SignatureUse::new(key, envelope));
         }
+        report.set(Check::Signature, signature);
+        report.set(Check::CertificatePath, path);
+        report.set(Check::InstanceId, check_instance_id(instance_id, key.as_ref()));
+        report.set(Check::DevelopmentKey, self.check_development_key(instance_id, key.as_ref()));
+        let psa = report.claims.as_ref().map(Subject::from);
+        let subject = psa.or_else(|| report.cca.as_ref().map(|cca| Subject::from(&cca.platform)));
+        let [lifecycle, client_id, software] = self.appraisal.checks(subject.as_ref());
+        report.set(Check::Lifecycle, lifecycle);
+        report.set(Check::ClientId, client_id);
+        report.set(Check::Software, software);
+        report.set(Check::Binding, Outcome::not_performed("there is no other token"));
+        report.set(Check::NonceReuse, Outcome::not_performed("no other signature was looked at"));
+        report
+    }
+
+    /// Profile and claims.
+    fn check_claims<'t>(
+        &self,
+        envelope: &Envelope<'t>,
+        payload: &Payload<'t>,
+        report: &mut Report<'t>,
+    ) {
+        let (profile, claims) = match (payload.profile(), payload.profile_name()) {
+            (Ok(profile), _) => {
+                report.profile = Some(profile);
+                let claims = match payload.claims(profile) {
+                    Ok(claims) => {
+                        report.claims = Some(claims);
+                        let warnings: Vec<_> =
+                            claims.warnings.iter().map(|warning| warning.name()).collect();
+                        Outcome::pass(warnings.join("; "))
+                    }
+                    Err(fault) => Outcome::fail(format!("{fault}")),
+                };
+                (self.appraisal.profile(profile), claims)
+            }
+            (Err(fault), name) => match name.and_then(cca::Profile::from_name) {
+                Some(profile) if fault.reason == Reason::UnknownProfile => {
+                    let claims = match cca::Platform::decode(envelope, profile) {
+                        Ok(platform) => {
+                            report.cca = Some(cca::Claims { platform, realm: None });
+                            Outcome::pass("")
+                        }
+                        Err(fault) => Outcome::fail(format!("{fault}")),
+                    };
+                    (self.appraisal.cca_profile(profile), claims)
+                }
+                _ => {
+                    let profile = Outcome::fail(match name {
+                        Some(name) => format!("{fault}: {name:?}"),
+                        None => format!("{fault}"),
+                    });
+                    (profile, Outcome::not_performed("no profile to check them against"))
+                }
+            },
+        };
+        report.set(Check::Profile, profile);
+        report.set(Check::Claims, claims);
     }
 
     /// Signature and certificate path. A chain that leads to an anchor names
@@ -242,13 +276,17 @@ struct Signing {
 
 fn check_challenge(payload: &Payload<'_>, challenge: Challenge<'_>) -> Outcome {
     match (challenge, payload.nonce()) {
-        (Challenge::Any, _) => Outcome::not_performed("freshness was not asked for"),
-        (Challenge::NotGiven, _) => {
-            Outcome::fail("no challenge was given: the token may be a replay")
-        }
         (Challenge::Expected(_), Err(fault)) => Outcome::fail(format!("{fault}")),
-        (Challenge::Expected(challenge), Ok(nonce)) if nonce == challenge => Outcome::pass(""),
-        (Challenge::Expected(_), Ok(_)) => Outcome::fail("the nonce is not the challenge"),
+        (challenge, nonce) => compare_challenge(challenge, nonce.unwrap_or_default()),
+    }
+}
+
+fn compare_challenge(challenge: Challenge<'_>, nonce: &[u8]) -> Outcome {
+    match challenge {
+        Challenge::Any => Outcome::not_performed("freshness was not asked for"),
+        Challenge::NotGiven => Outcome::fail("no challenge was given: the token may be a replay"),
+        Challenge::Expected(challenge) if nonce == challenge => Outcome::pass(""),
+        Challenge::Expected(_) => Outcome::fail("the nonce is not the challenge"),
     }
 }
 

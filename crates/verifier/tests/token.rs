@@ -71,9 +71,11 @@ fn passes_every_generation_under_every_algorithm() {
             assert_eq!(report.verdict(), Verdict::Pass, "{report:?}");
             for (check, outcome) in report.outcomes() {
                 let expected = match check {
-                    Check::CertificatePath | Check::ClientId | Check::Software => {
-                        CheckResult::NotPerformed
-                    }
+                    Check::CertificatePath
+                    | Check::ClientId
+                    | Check::Software
+                    | Check::Binding
+                    | Check::NonceReuse => CheckResult::NotPerformed,
                     _ => CheckResult::Pass,
                 };
                 assert_eq!(outcome.result, expected, "{check:?}");

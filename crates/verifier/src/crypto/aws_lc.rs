@@ -5,7 +5,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ParsedPublicKey,
 };
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::{digest as hashing, hmac};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 use super::{Curve, Hash};
@@ -17,16 +17,16 @@ const _: &[&dyn SignatureVerificationAlgorithm] = CERTIFICATE_ALGORITHMS;
 /// A public key, parsed once.
 pub(crate) struct EcdsaKey {
     key: ParsedPublicKey,
-    hash: &'static digest::Algorithm,
+    hash: &'static hashing::Algorithm,
 }
 
 impl EcdsaKey {
     /// `None` where the point is not on the curve.
     pub(crate) fn new(curve: Curve, point: &[u8]) -> Option<Self> {
         let (algorithm, hash) = match curve {
-            Curve::P256 => (&ECDSA_P256_SHA256_FIXED, &digest::SHA256),
-            Curve::P384 => (&ECDSA_P384_SHA384_FIXED, &digest::SHA384),
-            Curve::P521 => (&ECDSA_P521_SHA512_FIXED, &digest::SHA512),
+            Curve::P256 => (&ECDSA_P256_SHA256_FIXED, &hashing::SHA256),
+            Curve::P384 => (&ECDSA_P384_SHA384_FIXED, &hashing::SHA384),
+            Curve::P521 => (&ECDSA_P521_SHA512_FIXED, &hashing::SHA512),
         };
         Some(Self { key: ParsedPublicKey::new(algorithm, point).ok()?, hash })
     }
@@ -44,8 +44,17 @@ impl EcdsaKey {
 
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut out = [0; 32];
-    out.copy_from_slice(hash(&digest::SHA256, parts).as_ref());
+    out.copy_from_slice(hash(&hashing::SHA256, parts).as_ref());
     out
+}
+
+pub(crate) fn digest(algorithm: Hash, parts: &[&[u8]]) -> Vec<u8> {
+    let algorithm = match algorithm {
+        Hash::Sha256 => &hashing::SHA256,
+        Hash::Sha384 => &hashing::SHA384,
+        Hash::Sha512 => &hashing::SHA512,
+    };
+    hash(algorithm, parts).as_ref().to_vec()
 }
 
 /// Whether `tag` is the whole HMAC over the parts, in constant time.
@@ -60,8 +69,8 @@ pub(crate) fn mac_is_valid(hash: Hash, key: &[u8], parts: &[&[u8]], tag: &[u8]) 
     verify_slices_are_equal(context.sign().as_ref(), tag).is_ok()
 }
 
-fn hash(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> digest::Digest {
-    let mut context = digest::Context::new(algorithm);
+fn hash(algorithm: &'static hashing::Algorithm, parts: &[&[u8]]) -> hashing::Digest {
+    let mut context = hashing::Context::new(algorithm);
     parts.iter().for_each(|part| context.update(part));
     context.finish()
 }

@@ -54,6 +54,14 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash::<Sha256>(parts).into()
 }
 
+pub(crate) fn digest(algorithm: Hash, parts: &[&[u8]]) -> Vec<u8> {
+    match algorithm {
+        Hash::Sha256 => hash::<Sha256>(parts).to_vec(),
+        Hash::Sha384 => hash::<Sha384>(parts).to_vec(),
+        Hash::Sha512 => hash::<Sha512>(parts).to_vec(),
+    }
+}
+
 /// Whether `tag` is the whole HMAC over the parts, in constant time.
 pub(crate) fn mac_is_valid(hash: Hash, key: &[u8], parts: &[&[u8]], tag: &[u8]) -> bool {
     fn check<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], tag: &[u8]) -> bool {

@@ -193,6 +193,16 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
     (count < 6 && bits == 0).then_some(out)
 }
 
+impl PublicKey {
+    /// Takes a public COSE_Key (RFC 9052, 7), and nothing behind it.
+    pub fn from_cose_key(cbor: &[u8]) -> Result<Self, KeyError> {
+        let mut reader = cbor::Reader::new(cbor);
+        let key = cose_key(&mut reader)?;
+        reader.finish().map_err(|_| KeyError::CoseKey)?;
+        Ok(key)
+    }
+}
+
 /// A COSE_Key or an array of them (RFC 9052, 7; RFC 9053, 7.1.1).
 fn from_cose(file: &[u8]) -> Result<Vec<PublicKey>, KeyError> {
     let mut reader = cbor::Reader::new(file);

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//! ECDSA nonces used twice. One key that signs different bytes with the same r
+//! has given its private half away: it happens on boards without entropy.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use devid_core::cose::Envelope;
+use devid_core::instance_id;
+
+use crate::crypto::sha256;
+use crate::keys::KeyId;
+use crate::policy::NonceReuse;
+use crate::report::{Check, Outcome, Report};
+
+/// A valid ECDSA signature, by a trusted key.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureUse<'t> {
+    key: KeyId,
+    envelope: Envelope<'t>,
+}
+
+/// What those who remember signatures say of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// It is the key's first.
+    First,
+    /// The key used another r before, or signed the same bytes.
+    Distinct,
+    /// The key signed other bytes with the same r.
+    Reused,
+}
+
+/// The signatures of a run: 65 to 98 bytes of each are kept.
+#[derive(Debug, Default)]
+pub struct SignatureMemory {
+    /// By key and r, the digest of what was signed.
+    seen: HashMap<[u8; instance_id::LEN], HashMap<Box<[u8]>, [u8; 32]>>,
+}
+
+impl<'t> SignatureUse<'t> {
+    pub(crate) fn new(key: KeyId, envelope: Envelope<'t>) -> Self {
+        Self { key, envelope }
+    }
+
+    /// The key that signed.
+    pub const fn key(&self) -> &KeyId {
+        &self.key
+    }
+
+    /// The signature's r, as long as the curve's coordinates.
+    pub fn r(&self) -> &'t [u8] {
+        self.envelope.signature.get(..self.envelope.signature.len() / 2).unwrap_or_default()
+    }
+
+    /// SHA-256 of what was signed.
+    pub fn signed_sha256(&self) -> [u8; 32] {
+        sha256(&self.envelope.to_be_signed().parts())
+    }
+}
+
+impl SignatureMemory {
+    /// Remembers a signature and says what is known of its r.
+    pub fn see(&mut self, signature: &SignatureUse<'_>) -> Sighting {
+        let [name, ..] = signature.key.instance_ids() else { return Sighting::First };
+        let seen = self.seen.entry(*name).or_default();
+        let is_first = seen.is_empty();
+        let digest = signature.signed_sha256();
+        match seen.entry(signature.r().into()) {
+            Entry::Occupied(known) if *known.get() != digest => Sighting::Reused,
+            Entry::Occupied(_) => Sighting::Distinct,
+            Entry::Vacant(vacant) => {
+                vacant.insert(digest);
+                if is_first { Sighting::First } else { Sighting::Distinct }
+            }
+        }
+    }
+
+    /// Makes the check for a report, and remembers its signature.
+    pub fn check(&mut self, report: &mut Report<'_>, stance: NonceReuse) {
+        if let Some(signature) = report.signature_use {
+            report.set(Check::NonceReuse, self.see(&signature).outcome(stance));
+        }
+    }
+}
+
+impl Sighting {
+    /// The check's outcome.
+    pub fn outcome(self, stance: NonceReuse) -> Outcome {
+        const WHY: &str = "the key signed other bytes with the same ECDSA nonce, which gives its \
+                           private half away";
+        match (self, stance) {
+            (Self::First, _) => Outcome::not_performed("the key's first signature here"),
+            (Self::Distinct, _) => Outcome::pass(""),
+            (Self::Reused, NonceReuse::Refuse) => Outcome::fail(WHY),
+            (Self::Reused, NonceReuse::Report) => Outcome::not_performed(WHY),
+        }
+    }
+}

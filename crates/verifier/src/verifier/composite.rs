@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Evidence of more than one token: each is verified, and what binds them.
+
+use devid_core::cbor::Reason;
+use devid_core::cose::{Envelope, Kind};
+
+use super::{Challenge, Verifier, compare_challenge, usable_algorithm};
+use crate::cca::Realm;
+use crate::evidence::Evidence;
+use crate::key_attestation::KeyAttestation;
+use crate::keys::{KeyError, PublicKey};
+use crate::report::{Check, CheckResult, Outcome, Report};
+
+impl Verifier<'_> {
+    /// Verifies evidence of any form.
+    pub(super) fn verify_evidence<'t>(
+        &self,
+        evidence: &Evidence<'t>,
+        challenge: Challenge<'_>,
+    ) -> Report<'t> {
+        match evidence {
+            Evidence::Token { token, profiles } => {
+                let mut report = self.verify_token(token, challenge);
+                let is_other =
+                    |profiles: &[_]| !report.profile.is_some_and(|p| profiles.contains(&p));
+                if profiles.is_some_and(is_other) {
+                    let other = Outcome::fail("not the profile that the media type names");
+                    report.also(Check::Profile, "", other);
+                }
+                report
+            }
+            Evidence::Cca { platform, realm } => self.verify_cca(platform, realm, challenge),
+            Evidence::KeyAttestation { kat, platform } => {
+                self.verify_key_attestation(kat, platform, challenge)
+            }
+            Evidence::Several(members) => {
+                let mut reports = members.iter().map(|(label, member)| {
+                    (label.as_str(), self.verify_evidence(member, challenge))
+                });
+                let Some((label, mut all)) = reports.next() else {
+                    return Report::undecodable("no evidence");
+                };
+                all.prefix(label);
+                reports.for_each(|(label, report)| all.join(label, &report));
+                all
+            }
+        }
+    }
+
+    /// The platform vouches for RAK, RAK for the realm; the realm's challenge
+    /// is the verifier's.
+    fn verify_cca<'t>(
+        &self,
+        platform: &'t [u8],
+        realm: &'t [u8],
+        challenge: Challenge<'_>,
+    ) -> Report<'t> {
+        let mut report = self.verify_token(platform, Challenge::Any);
+        report.nonce = None;
+        if report.profile.is_some() {
+            let other = Outcome::fail("a PSA token where a CCA platform token should be");
+            report.set(Check::Profile, other);
+        }
+        let unread = || Outcome::not_performed("the realm's claims cannot be read");
+        report.set(Check::Challenge, unread());
+        report.set(Check::Binding, unread());
+        let envelope = match Envelope::decode(realm) {
+            Ok(envelope) => envelope,
+            Err(fault) => {
+                report.also(Check::Decode, "realm", Outcome::fail(fault.to_string()));
+                let unsigned = Outcome::fail("it cannot be read");
+                report.also(Check::Signature, "realm", unsigned);
+                return report;
+            }
+        };
+        let claims = match Realm::decode(&envelope) {
+            Ok(claims) => claims,
+            Err(fault) => {
+                let check = match fault.reason {
+                    Reason::UnknownProfile => Check::Profile,
+                    _ => Check::Claims,
+                };
+                report.also(check, "realm", Outcome::fail(fault.to_string()));
+                report.also(Check::Signature, "realm", Outcome::fail("no key to check it with"));
+                return report;
+            }
+        };
+        report.also(Check::Profile, "realm", Outcome::pass(claims.profile.name()));
+        let signature = check_signature(&envelope, claims.key());
+        report.also(Check::Signature, "realm", signature);
+        report.set(Check::Challenge, compare_challenge(challenge, claims.challenge));
+        let platform = report.cca.as_ref().map(|cca| cca.platform.challenge);
+        let binder = claims.binder();
+        report.set(
+            Check::Binding,
+            match (platform, &binder) {
+                (None, _) => Outcome::fail("the platform's challenge cannot be read"),
+                (_, None) => Outcome::fail("an unknown hash algorithm of the realm's key"),
+                (Some(challenge), Some(binder)) if challenge == binder => {
+                    Outcome::pass("the platform vouches for the realm's key")
+                }
+                _ => Outcome::fail("the platform's challenge is not the hash of the realm's key"),
+            },
+        );
+        report.nonce = Some(claims.challenge);
+        if let Some(cca) = &mut report.cca {
+            cca.realm = Some(claims);
+        }
+        report
+    }
+
+    /// The platform vouches for KAK, KAK for the attested key; the nonce of KAK's
+    /// token is the verifier's challenge.
+    fn verify_key_attestation<'t>(
+        &self,
+        kat: &'t [u8],
+        platform: &Evidence<'t>,
+        challenge: Challenge<'_>,
+    ) -> Report<'t> {
+        let mut report = self.verify_evidence(platform, Challenge::Any);
+        let nonce = report.nonce.take();
+        let unread = || Outcome::not_performed("the key attestation token cannot be read");
+        report.set(Check::Challenge, unread());
+        report.set(Check::Binding, unread());
+        let read = Envelope::decode(kat)
+            .and_then(|envelope| Ok((envelope, KeyAttestation::decode(&envelope)?)));
+        let (envelope, claims) = match read {
+            Ok(read) => read,
+            Err(fault) => {
+                report.also(Check::Decode, "kat", Outcome::fail(fault.to_string()));
+                report.also(Check::Signature, "kat", Outcome::fail("it cannot be read"));
+                return report;
+            }
+        };
+        let key = PublicKey::from_cose_key(claims.attesting_key);
+        report.also(Check::Signature, "kat", check_signature(&envelope, key));
+        if PublicKey::from_cose_key(claims.attested_key).is_err() {
+            let no_key = Outcome::fail("the attested key is no public key of a known kind");
+            report.also(Check::Claims, "kat", no_key);
+        }
+        report.set(Check::Challenge, compare_challenge(challenge, claims.nonce));
+        let bound = nonce.map(|nonce| claims.binder(nonce.len()).as_deref() == Some(nonce));
+        report.set(
+            Check::Binding,
+            match bound {
+                Some(true) => Outcome::pass("the platform vouches for the attesting key"),
+                Some(false) => {
+                    Outcome::fail("the platform's nonce is not the hash of the attesting key")
+                }
+                None => Outcome::fail("the platform's nonce cannot be read"),
+            },
+        );
+        report.nonce = Some(claims.nonce);
+        report.key_attestation = Some(claims);
+        report
+    }
+}
+
+/// A signature by a key that stands beside it and that something else vouches
+/// for.
+fn check_signature(envelope: &Envelope<'_>, key: Result<PublicKey, KeyError>) -> Outcome {
+    let algorithm = match usable_algorithm(envelope) {
+        Ok(algorithm) if envelope.kind == Kind::Sign1 => algorithm,
+        Ok(_) => return Outcome::fail("not a COSE_Sign1"),
+        Err(reason) => return Outcome::fail(reason),
+    };
+    match key {
+        Err(error) => Outcome::fail(format!("its key: {error}")),
+        Ok(key) if !key.fits(algorithm) => Outcome::fail("its key does not go with alg"),
+        Ok(key) if key.is_valid(&envelope.to_be_signed().parts(), envelope.signature) => {
+            Outcome::pass(algorithm.name())
+        }
+        Ok(_) => Outcome::fail("not made by the key beside it"),
+    }
+}
+
+impl Report<'_> {
+    /// Adds what another part of the evidence says to a check: the worse counts.
+    fn also(&mut self, check: Check, who: &str, outcome: Outcome) {
+        let outcome = labelled(who, outcome);
+        let known = &mut self.outcomes[check as usize];
+        let severity = |result| match result {
+            CheckResult::Pass => 0,
+            CheckResult::NotPerformed => 1,
+            CheckResult::Fail => 2,
+        };
+        match severity(outcome.result).cmp(&severity(known.result)) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Greater => *known = outcome,
+            std::cmp::Ordering::Equal => {
+                let separator = match known.detail.is_empty() || outcome.detail.is_empty() {
+                    true => "",
+                    false => "; ",
+                };
+                known.detail = format!("{}{separator}{}", known.detail, outcome.detail).into();
+            }
+        }
+    }
+
+    /// Puts a label before every detail.
+    fn prefix(&mut self, label: &str) {
+        for outcome in &mut self.outcomes {
+            *outcome = labelled(label, outcome.clone());
+        }
+    }
+
+    /// Makes it a report on both. Claims are those of one token: there are none
+    /// then.
+    fn join(&mut self, label: &str, other: &Report<'_>) {
+        other.outcomes().for_each(|(check, outcome)| self.also(check, label, outcome.clone()));
+        *self = Self { outcomes: self.outcomes.clone(), ..Self::blank() };
+    }
+}
+
+fn labelled(label: &str, outcome: Outcome) -> Outcome {
+    match label.is_empty() || outcome.detail.is_empty() {
+        true => outcome,
+        false => Outcome { detail: format!("{label}: {}", outcome.detail).into(), ..outcome },
+    }
+}
