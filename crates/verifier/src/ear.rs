@@ -370,14 +370,16 @@ impl TrustVector {
             Check::Signature,
             Check::Challenge,
             Check::CertificatePath,
+            Check::Binding,
         ];
         let signed = outcome(Check::Signature).passed();
         if !signed || cryptography.into_iter().any(|check| outcome(check).failed()) {
             vector.claims = [Some(99); Aspect::ALL.len()];
             return vector;
         }
-        let identity = if outcome(Check::DevelopmentKey).failed() {
-            96 // recognised, and everybody's
+        let known = [Check::DevelopmentKey, Check::NonceReuse].map(outcome);
+        let identity = if known.iter().any(|outcome| outcome.failed()) {
+            96 // recognised, and the key is no secret
         } else if outcome(Check::InstanceId).failed() {
             97 // not recognised
         } else if outcome(Check::DevelopmentKey).passed() {

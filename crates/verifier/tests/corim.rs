@@ -110,7 +110,10 @@ fn meta(validity: (i64, i64)) -> Value {
     ])
 }
 
-fn protected(signer: &Signer) -> Vec<(i64, Value)> {
+/// A protected header's entries.
+type Header = Vec<(i64, Value)>;
+
+fn protected(signer: &Signer) -> Header {
     vec![
         (1, Int(signer.algorithm())),
         (3, Text("application/rim+cbor")),
@@ -118,7 +121,7 @@ fn protected(signer: &Signer) -> Vec<(i64, Value)> {
     ]
 }
 
-fn sign(signer: &Signer, protected: Vec<(i64, Value)>, payload: &[u8]) -> Vec<u8> {
+fn sign(signer: &Signer, protected: Header, payload: &[u8]) -> Vec<u8> {
     let header = Map(protected.into_iter().map(|(key, value)| (Int(key), value)).collect());
     let header = header.encode();
     let to_be_signed = Array(vec![
@@ -422,7 +425,7 @@ fn refuses_headers_that_do_not_say_what_and_who() {
     let signer = Signer::p256("endorser");
     let payload = whole(&Signer::p256("iak")).encode();
     let claims = |end| map([(1, Text("a signer")), (4, Int(end)), (5, Int(1000))]);
-    let with = |change: &dyn Fn(&mut Vec<(i64, Value)>)| {
+    let with = |change: &dyn Fn(&mut Header)| {
         let mut header = protected(&signer);
         change(&mut header);
         let document = sign(&signer, header, &payload);
