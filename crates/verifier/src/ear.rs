@@ -153,6 +153,8 @@ impl Ear {
         let lifetime = issuance.lifetime_seconds;
         let sized = |nonce: &&[u8]| NONCE_LENGTHS.contains(&nonce.len());
         let label = match issuance.names {
+            // Realm and platform together; Veraison's verifiers split them.
+            _ if report.cca.is_some() => "CCA",
             Names::Draft => "PSA",
             Names::Veraison => "PSA_IOT",
         };
@@ -342,7 +344,9 @@ fn open_cwt(document: &[u8], keys: &[PublicKey]) -> Result<Opened, EarError> {
 impl Submodule {
     fn new(report: &Report<'_>, policy_id: Option<&str>) -> Self {
         let trust_vector = TrustVector::new(report);
-        let genuine = report.claims.filter(|_| report.outcome(Check::Signature).passed());
+        let is_genuine = report.outcome(Check::Signature).passed();
+        let genuine = report.claims.filter(|_| is_genuine);
+        let sized = |nonce: &&[u8]| is_genuine && NONCE_LENGTHS.contains(&nonce.len());
         Self {
             // A verdict is never better than its parts, and can be worse.
             status: match report.verdict() {
@@ -351,7 +355,7 @@ impl Submodule {
             },
             trust_vector,
             policy_ids: policy_id.map(str::to_owned).into_iter().collect(),
-            nonce: genuine.map(|claims| claims.nonce.to_vec()),
+            nonce: report.nonce.filter(sized).map(<[u8]>::to_vec),
             evidence: claims::evidence(report, genuine.as_ref()),
             checks: claims::checks(report),
         }
