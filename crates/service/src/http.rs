@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{RawQuery, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
@@ -144,13 +144,15 @@ async fn verify(
 
 /// A whole body, if it is short enough and comes soon enough.
 async fn body(body: Body, service: &Service) -> Result<Bytes, Problem> {
+    const TOO_LONG: Problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "longer than any token");
     let limits = service.limits();
+    if body.size_hint().lower() > limits.body_len as u64 {
+        return Err(TOO_LONG);
+    }
     let collected = timeout(limits.patience, Limited::new(body, limits.body_len).collect());
     match collected.await {
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly")),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "longer than any token"))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(TOO_LONG),
         Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body was cut off")),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
     }

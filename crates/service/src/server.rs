@@ -102,9 +102,9 @@ impl Connection {
     async fn run(self, stream: TcpStream) -> Result<(), Failure> {
         stream.set_nodelay(true)?;
         let patience = self.service.limits().patience;
-        // A client that stops reading or writing is given up, wherever it is.
+        // A client that does not take its answers is given up. Heads and bodies
+        // have times of their own, which a trickle does not put off.
         let mut stream = TimeoutStream::new(stream);
-        stream.set_read_timeout(Some(patience));
         stream.set_write_timeout(Some(patience));
         let stream = Box::pin(stream);
         match self.tls.clone() {

@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The service over loopback: challenges, tokens, devices.
+
+#[path = "../../verifier/tests/common/mod.rs"]
+mod common;
+mod http;
+mod schema;
+
+use std::time::Duration;
+
+use common::cbor::Value::{Bytes, Int};
+use common::x509::{CA, LEAF, root};
+use common::{RFC_9783, Signer, later_claims, seal, sign};
+use devid_registry::{EventKind, NewDevice, State};
+use devid_service::{Config, Signer as ResultSigner, Unknown};
+use devid_verifier::keys::PublicKey;
+use devid_verifier::{AppraisalPolicy, TrustAnchors, UnixTime, Verdict, ear};
+use http::{Running, directory, start};
+use p256::elliptic_curve::PrimeField;
+use p256::elliptic_curve::point::AffineCoordinates;
+use p256::{ProjectivePoint, Scalar};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+const SIGNING_KEY: &[u8] = include_bytes!("signing-key.pem");
+
+fn token(signer: &Signer, nonce: &[u8]) -> Vec<u8> {
+    token_with(signer, nonce, vec![])
+}
+
+/// A token that answers a challenge, with an `x5chain`.
+fn token_with(signer: &Signer, nonce: &[u8], chain: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut unprotected = vec![];
+    match chain.len() {
+        0 => {}
+        1 => unprotected.push((Int(33), Bytes(chain[0].clone()))),
+        _ => {
+            let chain = common::cbor::Value::Array(chain.into_iter().map(Bytes).collect());
+            unprotected.push((Int(33), chain));
+        }
+    }
+    sign(signer, unprotected, claims(signer, nonce))
+}
+
+fn claims(signer: &Signer, nonce: &[u8]) -> Vec<(common::cbor::Value, common::cbor::Value)> {
+    let mut claims = later_claims(RFC_9783, signer.instance_id());
+    claims.retain(|(key, _)| *key != Int(10));
+    claims.push((Int(10), Bytes(nonce.to_vec())));
+    claims
+}
+
+/// A device by its public key alone.
+fn new_device(signer: &Signer, state: State) -> NewDevice {
+    let key = signer.public();
+    NewDevice {
+        state,
+        sku: None,
+        serial: None,
+        spki: key.spki(),
+        instance_ids: key.id().instance_ids().to_vec(),
+        chain: vec![],
+        signature: None,
+        detail: "test".into(),
+    }
+}
+
+async fn register(running: &Running, signer: &Signer) {
+    running.registry.register(new_device(signer, State::Approved), 0).await.expect("registers");
+}
+
+fn result<'a>(answer: &'a Value, check: &str) -> &'a str {
+    let checks = answer["checks"].as_array().expect("checks");
+    let found = checks.iter().find(|entry| entry["check"] == check).expect("the check");
+    found["result"].as_str().expect("a result")
+}
+
+fn detail<'a>(answer: &'a Value, check: &str) -> &'a str {
+    let checks = answer["checks"].as_array().expect("checks");
+    let found = checks.iter().find(|entry| entry["check"] == check).expect("the check");
+    found["detail"].as_str().expect("a detail")
+}
+
+#[track_caller]
+fn passes(answer: &Value) {
+    assert_eq!(answer["verdict"], "pass", "{answer:#}");
+    schema::conforms(answer, "Answer");
+}
+
+/// The verdict is fail for that check, and for that reason.
+#[track_caller]
+fn fails(answer: &Value, check: &str, reason: &str) {
+    assert_eq!(answer["verdict"], "fail", "{answer:#}");
+    assert_eq!(result(answer, check), "fail", "{answer:#}");
+    assert!(detail(answer, check).contains(reason), "{answer:#}");
+    schema::conforms(answer, "Answer");
+}
+
+#[tokio::test]
+async fn passes_what_a_registered_device_signed() {
+    let directory = directory();
+    let running = start(directory.path(), |_| {}).await;
+    for signer in [Signer::p256("a"), Signer::p384("b"), Signer::p521("c")] {
+        register(&running, &signer).await;
+        for len in [32, 48, 64] {
+            let challenge = running.challenge(len).await;
+            let answer = running.verify(&token(&signer, &challenge)).await;
+            passes(&answer);
+            assert_eq!(answer["file"], "-");
+            assert_eq!(answer["device"]["state"], "approved");
+        }
+    }
+}
+
+#[tokio::test]
+async fn takes_a_challenge_once() {
+    let directory = directory();
+    let running = start(directory.path(), |_| {}).await;
+    let signer = Signer::p256("a");
+    register(&running, &signer).await;
+    let challenge = running.challenge(32).await;
+    passes(&running.verify(&token(&signer, &challenge)).await);
+    for _ in 0..2 {
+        fails(&running.verify(&token(&signer, &challenge)).await, "challenge", "used before");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn takes_a_challenge_once_of_ten_at_once() {
+    let directory = directory();
+    let running = std::sync::Arc::new(start(directory.path(), |_| {}).await);
+    let signers = [Signer::p256("a"), Signer::p256("b")];
+    for signer in &signers {
+        register(&running, signer).await;
+    }
+    for _ in 0..5 {
+        let challenge = running.challenge(32).await;
+        // The same token, and another device's over the same challenge.
+        let requests: Vec<_> = (0..10)
+            .map(|at| {
+                let (running, token) = (running.clone(), token(&signers[at % 2], &challenge));
+                tokio::spawn(async move { running.verify(&token).await })
+            })
+            .collect();
+        let mut passed = 0;
+        for request in requests {
+            let answer = request.await.expect("answers");
+            match answer["verdict"] == "pass" {
+                true => passed += 1,
+                false => fails(&answer, "challenge", "used before"),
+            }
+        }
+        assert_eq!(passed, 1);
+    }
+}
+
+#[tokio::test]
+async fn refuses_a_nonce_that_is_no_challenge_of_its_own() {
+    let (ours, theirs) = (directory(), directory());
+    let running = start(ours.path(), |_| {}).await;
+    let other = start(theirs.path(), |_| {}).await;
+    let signer = Signer::p256("a");
+    register(&running, &signer).await;
+    for nonce in [vec![0; 32], other.challenge(32).await] {
+        fails(&running.verify(&token(&signer, &nonce)).await, "challenge", "no challenge of this");
+    }
+}
+
+#[tokio::test]
+async fn refuses_a_challenge_that_has_expired() {
+    let directory = directory();
+    let lifetime = |config: &mut Config| config.challenge_lifetime = Duration::ZERO;
+    let running = start(directory.path(), lifetime).await;
+    let signer = Signer::p256("a");
+    register(&running, &signer).await;
+    let challenge = running.challenge(32).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    fails(&running.verify(&token(&signer, &challenge)).await, "challenge", "expired");
+}
+
+#[tokio::test]
+async fn knows_its_challenges_after_a_restart_and_which_were_used() {
+    let directory = directory();
+    let signer = Signer::p256("a");
+    let running = start(directory.path(), |_| {}).await;
+    register(&running, &signer).await;
+    let challenge = running.challenge(32).await;
+    running.end().await;
+
+    let running = start(directory.path(), |_| {}).await;
+    passes(&running.verify(&token(&signer, &challenge)).await);
+    running.end().await;
+
+    let running = start(directory.path(), |_| {}).await;
+    fails(&running.verify(&token(&signer, &challenge)).await, "challenge", "used before");
+}
+
+#[tokio::test]
+async fn a_forged_token_leaves_the_challenge_to_be_answered() {
+    let directory = directory();
+    let running = start(directory.path(), |_| {}).await;
+    let (signer, forger) = (Signer::p256("a"), Signer::p256("forger"));
+    register(&running, &signer).await;
+    let challenge = running.challenge(32).await;
+    let genuine = token(&signer, &challenge);
+    // By another key, and with one bit changed in signature and payload.
+    let forged = sign(&forger, vec![], claims(&signer, &challenge));
+    let mut forgeries = vec![forged];
+    for at in [genuine.len() - 1, genuine.len() - 70] {
+        let mut changed = genuine.clone();
+        changed[at] ^= 1;
+        forgeries.push(changed);
+    }
+    for forged in forgeries {
+        fails(&running.verify(&forged).await, "signature", "not made by the trusted key");
+    }
+    passes(&running.verify(&genuine).await);
+}
+
+#[tokio::test]
+async fn answers_what_is_no_token_with_a_verdict() {
+    let directory = directory();
+    let running = start(directory.path(), |_| {}).await;
+    let genuine = token(&Signer::p256("a"), &[0; 32]);
+    for bytes in [&[][..], b"\xff", &genuine[..genuine.len() / 2], &[0xd2; 60_000], &[0x9f; 4096]] {
+        fails(&running.verify(bytes).await, "decode", "");
+    }
+}
+
+#[tokio::test]
+async fn refuses_an_unknown_device() {
+    let directory = directory();
+    let running = start(directory.path(), |_| {}).await;
+    let challenge = running.challenge(32).await;
+    let answer = running.verify(&token(&Signer::p256("a"), &challenge)).await;
+    fails(&answer, "signature", "no trusted public key");
+    assert_eq!(answer["device"], Value::Null);
+}
+
+#[tokio::test]
+async fn holds_an_unknown_device_until_it_is_approved() {
+    let directory = directory();
+    let hold = |config: &mut Config| config.unknown = Unknown::Hold { max_pending: 1 };
+    let running = start(directory.path(), hold).await;
+    let signer = Signer::p256("a");
+
+    let challenge = running.challenge(32).await;
+    let answer = running.verify(&token(&signer, &challenge)).await;
+    fails(&answer, "signature", "waits for approval");
+    assert_eq!(answer["device"]["state"], "pending");
+    let id = answer["device"]["id"].as_i64().expect("a number");
+    let device = devid_registry::DeviceId(id);
+    assert_eq!(running.registry.keys(device).await.expect("keys")[0].spki, signer.public().spki());
+
+    // Still not trusted, and held once.
+    let challenge = running.challenge(32).await;
+    let answer = running.verify(&token(&signer, &challenge)).await;
+    fails(&answer, "signature", "waits for approval");
+    assert_eq!(answer["device"]["id"], id);
+
+    // There is no room for another.
+    let other = Signer::p256("b");
+    let challenge = running.challenge(32).await;
+    let answer = running.verify(&token(&other, &challenge)).await;
+    fails(&answer, "signature", "no trusted public key");
+
+    running.registry.approve(device, "by the test").await.expect("approves");
+    let challenge = running.challenge(32).await;
+    passes(&running.verify(&token(&signer, &challenge)).await);
+}
+
+#[tokio::test]
+async fn holds_no_device_without_a_fresh_challenge() {
+    let directory = directory();
+    let hold = |config: &mut Config| config.unknown = Unknown::Hold { max_pending: 10 };
+    let running = start(directory.path(), hold).await;
+    let (signer, other) = (Signer::p256("a"), Signer::p256("b"));
+    let answer = running.verify(&token(&signer, &[0; 32])).await;
+    fails(&answer, "challenge", "no challenge of this");
+    assert_eq!(answer["device"], Value::Null);
+
+    let challenge = running.challenge(32).await;
+    fails(&running.verify(&token(&signer, &challenge)).await, "signature", "waits");
+    let answer = running.verify(&token(&other, &challenge)).await;
+    fails(&answer, "challenge", "used before");
+    assert_eq!(answer["device"], Value::Null);
+}
+
+#[tokio::test]
+async fn holds_no_device_that_did_not_sign() {
+    let directory = directory();
+    let hold = |config: &mut Config| config.unknown = Unknown::Hold { max_pending: 10 };
+    let running = start(directory.path(), hold).await;
+    let (victim, forger) = (Signer::p256("a"), Signer::p256("b"));
+    let challenge = running.challenge(32).await;
+    // Names the victim's instance id.
+    let forged = sign(&forger, vec![], claims(&victim, &challenge));
+    let answer = running.verify(&forged).await;
+    fails(&answer, "signature", "no trusted public key");
+    assert_eq!(answer["device"], Value::Null);
+}
+
+#[tokio::test]
+async fn refuses_a_revoked_device_by_key_and_by_path() {
+    let directory = directory();
+    let (ca, signer) = (Signer::p256("ca"), Signer::p256("a"));
+    let anchored = |config: &mut Config| config.anchors = anchors(&ca);
+    let running = start(directory.path(), anchored).await;
+    let device = new_device(&signer, State::Approved);
+    let device = running.registry.register(device, 0).await.expect("registers");
+    running.registry.revoke(device, "stolen").await.expect("revokes");
+    for chain in [vec![], vec![LEAF.issue(&signer, ("Root", &ca))]] {
+        let challenge = running.challenge(32).await;
+        let answer = running.verify(&token_with(&signer, &challenge, chain)).await;
+        fails(&answer, "signature", "has revoked device");
+        assert_eq!(answer["device"]["state"], "revoked");
+    }
+}
+
+fn anchors(ca: &Signer) -> TrustAnchors {
+    let mut anchors = TrustAnchors::default();
+    anchors.add(&root(&CA, ca)).expect("an anchor");
+    anchors
+}
+
+#[tokio::test]
+async fn records_an_unknown_device_that_has_a_path_to_an_anchor() {
+    let directory = directory();
+    let (ca, signer) = (Signer::p256("ca"), Signer::p256("a"));
+    let anchored = |config: &mut Config| config.anchors = anchors(&ca);
+    let running = start(directory.path(), anchored).await;
+    let chain = vec![LEAF.issue(&signer, ("Root", &ca))];
+
+    // Not for a replay.
+    let answer = running.verify(&token_with(&signer, &[0; 32], chain.clone())).await;
+    fails(&answer, "challenge", "no challenge of this");
+    assert_eq!(answer["device"], Value::Null);
+
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let challenge = running.challenge(32).await;
+        let answer = running.verify(&token_with(&signer, &challenge, chain.clone())).await;
+        passes(&answer);
+        assert_eq!(answer["certificates"][0]["issuer"], "Root");
+        seen.push(answer["device"]["id"].as_i64().expect("recorded"));
+    }
+    assert_eq!(seen[0], seen[1]);
+    let device = devid_registry::DeviceId(seen[0]);
+    assert_eq!(running.registry.keys(device).await.expect("keys")[0].chain, chain);
+    let events = running.registry.events(device).await.expect("events");
+    assert_eq!(events[0].kind, EventKind::Registered.name());
+
+    // From now on its key is enough.
+    let challenge = running.challenge(32).await;
+    let answer = running.verify(&token(&signer, &challenge)).await;
+    passes(&answer);
+}
+
+#[tokio::test]
+async fn records_no_device_whose_path_leads_elsewhere() {
+    let directory = directory();
+    let (ca, other, signer) = (Signer::p256("ca"), Signer::p256("other"), Signer::p256("a"));
+    let anchored = |config: &mut Config| config.anchors = anchors(&ca);
+    let running = start(directory.path(), anchored).await;
+    let no_ca = LEAF.issue(&other, ("Root", &ca));
+    for chain in [
+        vec![LEAF.issue(&signer, ("Root", &other))],
+        vec![LEAF.issue(&signer, ("IAK of device 1", &other)), no_ca],
+        vec![CA.issue(&signer, ("Root", &ca))],
+    ] {
+        let challenge = running.challenge(32).await;
+        let answer = running.verify(&token_with(&signer, &challenge, chain)).await;
+        fails(&answer, "certificate-path", "");
+        assert_eq!(answer["device"], Value::Null);
+    }
+}
+
+/// Signs with a chosen ECDSA nonce, as a board without entropy does.
+fn token_with_k(signer: &Signer, nonce: &[u8], k: u8) -> Vec<u8> {
+    let Signer::P256(key) = signer else { panic!("P-256") };
+    let mut token = token(signer, nonce);
+    let envelope = devid_core::cose::Envelope::decode(&token).expect("decodes");
+    let signed = envelope.to_be_signed().parts().concat();
+    let scalar = |bytes: &[u8]| {
+        let bytes: [u8; 32] = bytes.try_into().expect("32 bytes");
+        Scalar::from_repr(bytes.into()).expect("below the order")
+    };
+    let k = Scalar::from(u64::from(k));
+    let r = scalar(&(ProjectivePoint::GENERATOR * k).to_affine().x());
+    let inverse = k.invert().expect("not zero");
+    let s = inverse * (scalar(&Sha256::digest(&signed)) + r * scalar(&key.to_bytes()));
+    let at = token.len() - 64;
+    token[at..].copy_from_slice(&[r.to_repr(), s.to_repr()].concat());
+    token
+}
+
+#[tokio::test]
+async fn tells_a_key_that_used_an_ecdsa_nonce_twice() {
+    let directory = directory();
+    let running = start(directory.path(), |_| {}).await;
+    let signer = Signer::p256("a");
+    register(&running, &signer).await;
+    for (k, reused) in [(7, false), (8, false), (7, true), (9, false)] {
+        let challenge = running.challenge(32).await;
+        let answer = running.verify(&token_with_k(&signer, &challenge, k)).await;
+        match reused {
+            false => passes(&answer),
+            true => fails(&answer, "signature", "private"),
+        }
+    }
+    let keys = running.registry.lookup(&signer.public().id().instance_ids()[0]).await;
+    let device = keys.expect("a key")[0].device;
+    let events = running.registry.events(device).await.expect("events");
+    assert_eq!(events.last().expect("an event").kind, EventKind::NonceReused.name());
+}
+
+#[tokio::test]
+async fn refuses_what_the_policy_does_not_take() {
+    let directory = directory();
+    let policy =
+        AppraisalPolicy::from_toml(b"[client-id]\nnon-secure = false\n").expect("a policy");
+    let running = start(directory.path(), |config| config.policy = Some(policy)).await;
+    let signer = Signer::p256("a");
+    register(&running, &signer).await;
+    let challenge = running.challenge(32).await;
+    fails(&running.verify(&token(&signer, &challenge)).await, "client-id", "");
+}
+
+#[tokio::test]
+async fn refuses_a_development_key_however_it_is_registered() {
+    let directory = directory();
+    let running = start(directory.path(), |_| {}).await;
+    let signer = Signer::simulator();
+    register(&running, &signer).await;
+    let challenge = running.challenge(32).await;
+    fails(&running.verify(&token(&signer, &challenge)).await, "development-key", "simulator");
+}
+
+#[tokio::test]
+async fn takes_no_public_key_for_a_mac_key() {
+    let directory = directory();
+    let hold = |config: &mut Config| config.unknown = Unknown::Hold { max_pending: 10 };
+    let running = start(directory.path(), hold).await;
+    let signer = Signer::p256("a");
+    register(&running, &signer).await;
+    let challenge = running.challenge(32).await;
+    let mac = Signer::Mac(5, signer.point());
+    let payload = common::cbor::Value::Map(claims(&signer, &challenge)).encode();
+    let protected = common::cbor::Value::Map(vec![(Int(1), Int(5))]).encode();
+    let answer = running.verify(&seal(&mac, protected, vec![], payload)).await;
+    fails(&answer, "signature", "no trusted symmetric key");
+}
+
+#[tokio::test]
+async fn signs_results_where_it_has_a_key() {
+    let directory = directory();
+    let signer = ResultSigner::from_pem(SIGNING_KEY).expect("a key");
+    let key = || vec![PublicKey::from_point(signer.public_point()).expect("a point")];
+    let keys = key();
+    let running = start(directory.path(), |config| {
+        config.signer = Some(ResultSigner::from_pem(SIGNING_KEY).expect("a key"));
+    })
+    .await;
+    let device = Signer::p256("a");
+    register(&running, &device).await;
+    for accept in ["application/eat+jwt", "text/html, application/eat+cwt;q=0.9"] {
+        for (sender, status) in
+            [(&device, ear::Tier::Affirming), (&Signer::p256("b"), ear::Tier::Contraindicated)]
+        {
+            let challenge = running.challenge(32).await;
+            let response = running.send_token(&token(sender, &challenge), accept).await;
+            assert_eq!(response.status, 200, "{response:?}");
+            assert!(accept.contains(response.media_type()));
+            let report = ear::verify(&response.body, &keys, UnixTime::now());
+            assert_eq!(report.verdict(), Verdict::Pass);
+            assert_eq!(report.content.expect("an EAR").status(), status);
+        }
+    }
+}
