@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod appraisal;
+mod batch;
 mod corim;
 mod demo;
 mod document;

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `devid verify`: checks tokens and says what it found.
 
+use std::borrow::Cow;
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use devid_core::time::UnixTime as CoreTime;
 use devid_verifier::json::{CheckJson, ReportJson};
 use devid_verifier::keys::{KeyError, KeySet, MacKey, PublicKey, Sources};
-use devid_verifier::{Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier};
+use devid_verifier::reuse::SignatureMemory;
+use devid_verifier::{Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier, cmw};
+use indicatif::ProgressBar;
 
-use crate::input::{printable, read};
+use crate::batch::{self, Input, Trouble};
+use crate::input::printable;
 use crate::{Exit, appraisal, ear};
 
 /// Check tokens against keys or trust anchors
@@ -37,6 +41,10 @@ pub(crate) struct Args {
     #[arg(long = "trust-anchor", value_name = "FILE")]
     trust_anchors: Vec<PathBuf>,
 
+    /// Certificates that a CA has revoked: a CRL, PEM or DER
+    #[arg(long = "crl", value_name = "FILE")]
+    crls: Vec<PathBuf>,
+
     /// The challenge that was sent, or `any` to let replays through
     #[arg(long, value_name = "HEX|any", value_parser = parse_challenge)]
     challenge: Option<GivenChallenge>,
@@ -60,7 +68,12 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Tokens; `-` is standard input
+    /// Take each FILE for a stream of tokens: a CBOR sequence (RFC 8742) of byte
+    /// strings, each with one token in it
+    #[arg(long)]
+    stream: bool,
+
+    /// Tokens; `-` is standard input, a directory stands for all files in it
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -98,39 +111,98 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
         Some(GivenChallenge::Bytes(bytes)) => Challenge::Expected(bytes),
     };
 
+    let stance = known.appraisal().policy.map(|policy| policy.nonce_reuse).unwrap_or_default();
+    let render = |checked: &Checked<'_>| -> io::Result<Vec<u8>> {
+        let Checked { name, report, trouble } = checked;
+        let mut out = Vec::new();
+        let error = match trouble {
+            Some(Trouble::Unreadable(error)) => Some(error.as_str()),
+            _ => None,
+        };
+        let line = ReportJson { error, ..ReportJson::new(name, report) };
+        match (&issuer, error) {
+            // A file that could not be read is no evidence of anything.
+            (Some(_), Some(error)) => eprintln!("devid: {}: {error}", printable(name)),
+            (Some(issuer), None) => {
+                issuer.issue(report, challenge, known.policy_id(), &mut out)?;
+            }
+            (None, _) if args.json => {
+                serde_json::to_writer(&mut out, &line)?;
+                writeln!(out)?;
+            }
+            (None, _) => print(&line, &mut out)?,
+        }
+        Ok(out)
+    };
+
+    let (mut inputs, total): (Box<dyn Iterator<Item = Input>>, _) = match args.stream {
+        true => (Box::new(batch::streams(&args.files)), None),
+        false => {
+            let files = batch::files(&args.files);
+            let total = files.len();
+            (Box::new(files.into_iter()), Some(total))
+        }
+    };
+    let progress = progress(total);
     let mut out = BufWriter::new(io::stdout().lock());
     let mut exit = Exit::Success;
-    for file in &args.files {
-        let content = read(file);
-        let (report, error) = match &content {
-            Ok(token) => (verifier.verify(token, challenge), None),
-            Err(error) => {
-                let reason = format!("the file could not be read: {error}");
-                (Report::undecodable(reason.clone()), Some(reason))
-            }
-        };
-        exit = exit.max(match (&error, report.verdict()) {
-            (Some(_), _) => Exit::Unreadable,
-            (None, Verdict::Fail) => Exit::Failure,
-            (None, Verdict::Pass) => Exit::Success,
-        });
-        let name = file.to_string_lossy();
-        let line = ReportJson { error: error.as_deref(), ..ReportJson::new(&name, &report) };
-        if let Some(issuer) = &issuer {
-            match &error {
-                // A file that could not be read is no evidence of anything.
-                Some(error) => eprintln!("devid: {}: {error}", printable(&name)),
-                None => issuer.issue(&report, challenge, known.policy_id(), &mut out)?,
-            }
-        } else if args.json {
-            serde_json::to_writer(&mut out, &line)?;
-            writeln!(out)?;
-        } else {
-            print(&line, &mut out)?;
+    let mut signatures = SignatureMemory::default();
+    loop {
+        let some: Vec<_> = inputs.by_ref().take(AT_ONCE).collect();
+        if some.is_empty() {
+            break;
         }
+        let tokens = batch::in_parallel(&some, |input| {
+            input.load().map(|token| cmw::to_cbor(token.into()).map(Cow::into_owned))
+        });
+        let named: Vec<_> = some.iter().map(|input| input.name.as_str()).zip(&tokens).collect();
+        let mut checked = batch::in_parallel(&named, |(name, token)| {
+            let (report, trouble) = match token {
+                Ok(Ok(token)) => (verifier.verify(token, challenge), None),
+                Ok(Err(reason)) => (Report::undecodable(reason.clone()), None),
+                Err(trouble) => (Report::undecodable(trouble.reason()), Some(trouble)),
+            };
+            Checked { name, report, trouble }
+        });
+        // In the order of the input: which of two signatures came first counts.
+        for Checked { report, trouble, .. } in &mut checked {
+            signatures.check(report, stance);
+            exit = exit.max(match (trouble, report.verdict()) {
+                (Some(Trouble::Unreadable(_)), _) => Exit::Unreadable,
+                (_, Verdict::Fail) => Exit::Failure,
+                (_, Verdict::Pass) => Exit::Success,
+            });
+        }
+        for lines in batch::in_parallel(&checked, render) {
+            out.write_all(&lines?)?;
+        }
+        progress.inc(checked.len() as u64);
     }
     out.flush()?;
+    progress.finish_and_clear();
     Ok(exit)
+}
+
+/// Tokens that are read, verified and printed before the next.
+const AT_ONCE: usize = 512;
+
+/// What was found, until it is printed.
+struct Checked<'t> {
+    name: &'t str,
+    report: Report<'t>,
+    trouble: Option<&'t Trouble>,
+}
+
+/// A bar where somebody sees it, and where it does not stand among the lines.
+fn progress(total: Option<usize>) -> ProgressBar {
+    let is_long = total.is_none_or(|total| total > AT_ONCE);
+    if !is_long || !io::stderr().is_terminal() || io::stdout().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    match total {
+        Some(total) => ProgressBar::new(total as u64),
+        None => ProgressBar::new_spinner(),
+    }
 }
 
 fn trust(args: &Args) -> Result<(KeySet, TrustAnchors), String> {
@@ -153,6 +225,9 @@ fn trust(args: &Args) -> Result<(KeySet, TrustAnchors), String> {
     }
     for path in &args.trust_anchors {
         load(path, |file| anchors.add_all(&file))?;
+    }
+    for path in &args.crls {
+        load(path, |file| anchors.add_crls(&file))?;
     }
     Ok((keys, anchors))
 }

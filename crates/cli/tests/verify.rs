@@ -69,6 +69,8 @@ fn passes_what_the_key_signed_and_prints_an_object_a_line() {
             "client-id",
             "software",
             "development-key",
+            "binding",
+            "nonce-reuse",
         ];
         assert_eq!(names, expected);
         assert_eq!(line["claims"]["nonce"], NONCE);
@@ -165,7 +167,10 @@ fn one_bad_file_fails_the_run_and_an_unreadable_one_outranks_it() {
     for files in [[good.clone(), missing.clone()], [missing.clone(), forged.clone()]] {
         exits(&verify(&[], &files), 3);
     }
-    exits(&verify(&[], &[folder.path().to_owned()]), 3);
+    // A directory stands for its files; one without is a mistake.
+    exits(&verify(&[], &[folder.path().to_owned()]), 1);
+    let nothing = tempfile::tempdir().unwrap();
+    exits(&verify(&[], &[nothing.path().to_owned()]), 3);
 
     let output = verify(&["--json"], &[missing.clone(), forged, empty, good]);
     exits(&output, 3);
