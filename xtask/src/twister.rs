@@ -255,23 +255,29 @@ fn report_told(out: &Path, stack_budget: u64) -> Result<()> {
     Ok(())
 }
 
-/// What each suite printed: `<out>/<platform>/<toolchain>/<suite>/handler.log`.
+/// What each suite printed: `<out>/<platform>/<toolchain>/.../handler.log`.
 fn handler_logs(out: &Path) -> Result<Vec<(String, String)>> {
-    let mut suites = vec![out.to_owned()];
-    for _ in ["platform", "toolchain", "suite"] {
+    let mut logs = Vec::new();
+    let mut folders = vec![out.to_owned()];
+    // Suites lie at most so deep; their builds are not searched further.
+    for _ in 0..5 {
         let mut below = Vec::new();
-        for folder in suites.iter().filter(|path| path.is_dir()) {
-            for entry in fs::read_dir(folder)? {
-                below.push(entry?.path());
+        for folder in folders {
+            match fs::read(folder.join("handler.log")) {
+                Ok(log) => {
+                    let suite = folder.strip_prefix(out)?.display().to_string();
+                    logs.push((suite, String::from_utf8_lossy(&log).into_owned()));
+                }
+                Err(_) => {
+                    for entry in fs::read_dir(&folder)? {
+                        below.push(entry?.path());
+                    }
+                }
             }
         }
-        suites = below;
+        folders = below;
+        folders.retain(|path| path.is_dir());
     }
-    suites.sort();
-    let logs = suites.iter().filter_map(|suite| {
-        let log = fs::read(suite.join("handler.log")).ok()?;
-        let name = suite.strip_prefix(out).ok()?.display().to_string();
-        Some((name, String::from_utf8_lossy(&log).into_owned()))
-    });
-    Ok(logs.collect())
+    logs.sort();
+    Ok(logs)
 }
