@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The project's own chores. `cargo xtask ci` is the whole gate.
 
+mod bench_service;
 mod bench_verify;
 mod ci;
 mod deny;
@@ -47,6 +48,12 @@ enum Chore {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// The service under load, with registries of three sizes.
+    Service {
+        /// Prints one JSON object, and judges nothing.
+        #[arg(long)]
+        json: bool,
+    },
     /// Verification against the bare signature check.
     Verify {
         /// Prints one JSON object, and judges nothing.
@@ -62,6 +69,7 @@ fn main() -> ExitCode {
         Chore::Header { check: false } => header::write(),
         Chore::Size => size::report(),
         Chore::Deny => deny::check(),
+        Chore::Bench(Bench::Service { json }) => bench_service::run_all(json),
         Chore::Bench(Bench::Verify { json }) => bench_verify::run_all(json),
         Chore::Twister { only } => twister::run(only.as_deref()),
     };

@@ -95,10 +95,13 @@ fn measure(program: &Path, dir: &Path, devices: u64) -> serde_json::Value {
         let requests = requests(&senders, challenges, &service.address);
         let (warm_up, requests) = requests.split_at(WARM_UP);
         runtime.block_on(load(&service.address, warm_up));
-        let run_of = runtime.block_on(load(&service.address, requests));
+        let before = cpu_seconds(service.process.id());
+        let mut run_of = runtime.block_on(load(&service.address, requests));
+        let seconds = cpu_seconds(service.process.id()) - before;
+        run_of.cpu_us = (seconds / REQUESTS as f64 * 1e6).round();
         eprintln!(
-            "{devices} devices, run {run}: {:.0} requests/s, p50 {:.1} ms, p99 {:.1} ms",
-            run_of.requests_per_s, run_of.p50_ms, run_of.p99_ms
+            "{devices} devices, run {run}: {:.0} requests/s, p50 {:.1} ms, p99 {:.1} ms, {} us of CPU each",
+            run_of.requests_per_s, run_of.p50_ms, run_of.p99_ms, run_of.cpu_us
         );
         runs.push(run_of);
     }
@@ -110,6 +113,7 @@ fn measure(program: &Path, dir: &Path, devices: u64) -> serde_json::Value {
         "requests_per_s": median.requests_per_s.round(),
         "p50_ms": median.p50_ms,
         "p99_ms": median.p99_ms,
+        "service_cpu_us": median.cpu_us,
         "lowest_per_s": runs[0].requests_per_s.round(),
         "highest_per_s": runs[RUNS - 1].requests_per_s.round(),
         "rss_mb": service.rss_mb(),
@@ -315,6 +319,18 @@ impl Running {
     }
 }
 
+/// User and system time of a process, from its 14th and 15th field in ticks of
+/// 10 ms (proc_pid_stat(5)).
+fn cpu_seconds(process: u32) -> f64 {
+    let seconds = || -> Option<f64> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+        Some((ticks(11)? + ticks(12)?) / 100.0)
+    };
+    seconds().unwrap_or(f64::NAN)
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _killed = self.process.kill();
@@ -359,6 +375,9 @@ struct Run {
     requests_per_s: f64,
     p50_ms: f64,
     p99_ms: f64,
+    /// Processor time of the service for a request, which other load on the
+    /// machine changes little.
+    cpu_us: f64,
     answers: Vec<Vec<u8>>,
 }
 
@@ -409,6 +428,7 @@ async fn load(address: &str, requests: &[Rc<[u8]>]) -> Run {
         requests_per_s: requests.len() as f64 / seconds,
         p50_ms: percentile(50),
         p99_ms: percentile(99),
+        cpu_us: f64::NAN,
         answers,
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The HTTP interface. `openapi.json` describes it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use data_encoding::HEXLOWER;
+use devid_verifier::cmw;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use tokio::time::timeout;
@@ -26,7 +28,13 @@ const EAR_JWT: &str = "application/eat+jwt";
 const EAR_CWT: &str = "application/eat+cwt";
 
 /// Media types that a token may come as. What it is shows in its bytes.
-const TOKENS: [&str; 3] = ["application/eat+cwt", "application/cbor", "application/octet-stream"];
+const TOKENS: [&str; 5] = [
+    "application/eat+cwt",
+    "application/cbor",
+    "application/octet-stream",
+    "application/cmw+cbor",
+    "application/cmw+json",
+];
 
 /// Length of a challenge where nobody asks for another, in bytes.
 const DEFAULT_CHALLENGE_LEN: usize = 32;
@@ -121,14 +129,19 @@ async fn verify(
 ) -> Result<Response, Problem> {
     let form = Form::wanted(request.headers(), &service)?;
     if !is_token(request.headers().get(CONTENT_TYPE)) {
-        const WHY: &str = "a token comes as application/eat+cwt, cbor or octet-stream";
+        const WHY: &str =
+            "a token comes as application/eat+cwt, cmw+cbor, cmw+json, cbor or octet-stream";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, WHY));
     }
-    let token = body(request.into_body(), &service).await?;
-    let answer = service.verify(&token).await.map_err(unavailable)?;
+    let body = body(request.into_body(), &service).await?;
+    let token = cmw::to_cbor(Cow::Borrowed(&body));
+    let (token, answer) = match &token {
+        Ok(token) => (&token[..], service.verify(token).await.map_err(unavailable)?),
+        Err(reason) => (&[][..], service.undecodable(reason)),
+    };
     match form {
         Form::Json => {
-            let json = AnswerJson::new(&token, &answer);
+            let json = AnswerJson::new(token, &answer);
             Ok(typed(JSON, serde_json::to_vec(&json).map_err(|_| internal())?))
         }
         Form::EarJwt(signer) => {

@@ -49,7 +49,9 @@ struct CertificateJson {
 
 impl<'r> AnswerJson<'r> {
     pub(crate) fn new(token: &[u8], answer: &'r Answer<'_>) -> Self {
-        let chain = Envelope::decode(token).ok().and_then(|envelope| envelope.x5chain);
+        let signed = answer.report.signature_use.map(|signature| *signature.envelope());
+        let envelope = signed.or_else(|| Envelope::decode(token).ok());
+        let chain = envelope.and_then(|envelope| envelope.x5chain);
         Self {
             report: ReportJson::new("-", &answer.report),
             device: answer.device.map(|(id, state)| DeviceJson { id: id.0, state: state.name() }),

@@ -2,17 +2,17 @@
 //! From a token to its verdict, with the registry on the way.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{Context, SHA256};
-use devid_core::cose::{Envelope, Kind};
+use devid_core::cose::Kind;
 use devid_registry::{
     DeviceId, Error, EventKind, INSTANCE_ID_LEN, KnownKey, NewDevice, Registry, SeenSignature,
-    State, Use, Used,
+    State, Use,
 };
 use devid_verifier::ear::{Ear, Issuance, VerifierId};
 use devid_verifier::keys::{Hint, Key, PublicKey, certificate_spki};
 use devid_verifier::recovery::recover;
+use devid_verifier::reuse::{Sighting, SignatureUse};
 use devid_verifier::{
     Appraisal, Challenge, Check, KeySource, Outcome, Policy, Report, TrustAnchors, UnixTime,
     Verifier,
@@ -31,6 +31,8 @@ pub struct Service {
     config: Config,
     challenges: Challenges,
     metrics: Metrics,
+    /// No anchor at all.
+    nothing: TrustAnchors,
 }
 
 /// What became of a token.
@@ -49,7 +51,12 @@ impl Service {
         aws_lc_rs::rand::fill(&mut random).map_err(|_| Error::Shared("no randomness".into()))?;
         let key = config.registry.secret("challenge", || random.to_vec()).await?;
         let challenges = Challenges::new(&Zeroizing::new(key), config.challenge_lifetime);
-        Ok(Arc::new(Self { config, challenges, metrics: Metrics::default() }))
+        Ok(Arc::new(Self {
+            config,
+            challenges,
+            metrics: Metrics::default(),
+            nothing: TrustAnchors::default(),
+        }))
     }
 
     /// A new challenge of 32, 48 or 64 bytes and when it expires, in seconds since
@@ -81,8 +88,15 @@ impl Service {
         Ok(answer)
     }
 
+    /// The verdict on what cannot even be taken for a token.
+    pub(crate) fn undecodable(&self, reason: &str) -> Answer<'static> {
+        let report = Report::undecodable(reason.to_owned());
+        self.metrics.verified(&report, Duration::ZERO);
+        Answer { report, device: None }
+    }
+
     async fn workflow<'t>(&self, token: &'t [u8]) -> Result<Answer<'t>, Error> {
-        let Wanted { instance_ids, nonce } = Wanted::of(token);
+        let Wanted { instance_ids, nonce } = Wanted::of(token, &self.nothing);
         let mut known = Vec::new();
         for instance_id in &instance_ids {
             known.extend(self.config.registry.lookup(instance_id).await?);
@@ -110,10 +124,9 @@ impl Service {
             (true, Ok(nonce)) => {
                 // A key's ids are hashes of it: there is one under each.
                 let key = known.first().filter(|_| known.len() == 1);
-                let signature = key.and_then(|key| Some((key.key, seen_signature(token)?)));
-                self.use_up(nonce, signature, &mut answer).await?;
+                self.use_up(nonce, key, &mut answer).await?;
                 if by_path && answer.report.outcome(Check::InstanceId).passed() {
-                    self.record(token, &mut answer).await?;
+                    self.record(&mut answer).await?;
                 }
             }
             (false, Ok(nonce)) if !by_path => self.refuse(token, nonce, &mut answer).await?,
@@ -166,34 +179,40 @@ impl Service {
         }
     }
 
+    /// Uses the challenge up, remembers the signature, and makes the two checks
+    /// that depend on what was before.
     async fn use_up(
         &self,
         nonce: &[u8],
-        signature: Option<(i64, SeenSignature)>,
+        key: Option<&KnownKey>,
         answer: &mut Answer<'_>,
     ) -> Result<(), Error> {
         let registry = &self.config.registry;
-        let Used { nonce_was_fresh, r_was_reused } =
-            registry.use_up(Use { nonce: nonce.to_vec(), signature }).await?;
-        if !nonce_was_fresh {
-            let used = Outcome::fail("the challenge was used before");
-            answer.report.set(Check::Challenge, used);
+        let signature = answer.report.signature_use.as_ref().map(seen);
+        let used = registry
+            .use_up(Use { nonce: nonce.to_vec(), signature: key.map(|key| key.key).zip(signature) })
+            .await?;
+        if !used.nonce_was_fresh {
+            answer.report.set(Check::Challenge, was_used());
+            return Ok(());
         }
-        if r_was_reused {
-            const WHY: &str = "the key signed other bytes with the same ECDSA nonce, \
-                               which gives its private half away";
-            answer.report.set(Check::Signature, Outcome::fail(WHY));
-            if let Some((device, _)) = answer.device {
-                tracing::warn!(device = device.0, "ECDSA nonce reused");
-                registry.note(device, EventKind::NonceReused, "seen by the service").await?;
-            }
+        let (Some(_), Some(key)) = (answer.report.signature_use, key) else { return Ok(()) };
+        let sighting = match used.r_was_reused {
+            true => Sighting::Reused,
+            false => Sighting::Distinct,
+        };
+        let stance = self.config.policy.as_ref().map(|policy| policy.nonce_reuse);
+        answer.report.set(Check::NonceReuse, sighting.outcome(stance.unwrap_or_default()));
+        if used.r_was_reused {
+            tracing::warn!(device = key.device.0, "ECDSA nonce reused");
+            registry.note(key.device, EventKind::NonceReused, "seen by the service").await?;
         }
         Ok(())
     }
 
     /// Records a device that came with a path to an anchor and answered a fresh
     /// challenge.
-    async fn record(&self, token: &[u8], answer: &mut Answer<'_>) -> Result<(), Error> {
+    async fn record(&self, answer: &mut Answer<'_>) -> Result<(), Error> {
         const WHY: &str = "a certificate path to a trust anchor";
         if answer.report.outcome(Check::Challenge).failed() {
             return Ok(());
@@ -206,7 +225,10 @@ impl Service {
             }
             Some(_) => {}
             None => {
-                let Some(new) = with_chain(token, WHY) else { return Ok(()) };
+                let signature = answer.report.signature_use.as_ref();
+                let Some(new) = signature.and_then(|signature| with_chain(signature, WHY)) else {
+                    return Ok(());
+                };
                 answer.device = register(registry, new, 0).await?;
                 if let Some((device, _)) = answer.device {
                     count(&self.metrics.devices_registered);
@@ -231,12 +253,11 @@ impl Service {
             let Ok(key) = recover(token) else { return Ok(()) };
             let used = registry.use_up(Use { nonce: nonce.to_vec(), signature: None }).await?;
             if !used.nonce_was_fresh {
-                let used = Outcome::fail("the challenge was used before");
-                answer.report.set(Check::Challenge, used);
+                answer.report.set(Check::Challenge, was_used());
                 return Ok(());
             }
             let spki = key.spki().to_vec();
-            let Some(new) = new_device(State::Pending, spki, token, "key from its token") else {
+            let Some(new) = new_device(State::Pending, spki, "key from its token") else {
                 return Ok(());
             };
             match register(registry, new, max_pending).await {
@@ -298,17 +319,17 @@ struct Wanted<'t> {
 impl<'t> Wanted<'t> {
     /// Lets the verifier look at a token without a key or an anchor, and notes
     /// which keys it asks for: whatever formats it knows, this knows.
-    fn of(token: &'t [u8]) -> Self {
+    fn of(token: &'t [u8], nothing: &TrustAnchors) -> Self {
         let asked = Asked::default();
         let verifier = Verifier {
             keys: &asked,
-            anchors: &TrustAnchors::default(),
+            anchors: nothing,
             policy: Policy { at: UnixTime::now(), allow_development_key: false },
             appraisal: Appraisal::default(),
         };
         let report = verifier.verify(token, Challenge::Any);
         let instance_ids = asked.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Self { instance_ids, nonce: report.claims.map(|claims| claims.nonce) }
+        Self { instance_ids, nonce: report.nonce }
     }
 }
 
@@ -356,7 +377,7 @@ async fn register(
     }
 }
 
-fn new_device(state: State, spki: Vec<u8>, token: &[u8], detail: &str) -> Option<NewDevice> {
+fn new_device(state: State, spki: Vec<u8>, detail: &str) -> Option<NewDevice> {
     let key = PublicKey::from_spki(&spki).ok()?;
     Some(NewDevice {
         state,
@@ -365,23 +386,22 @@ fn new_device(state: State, spki: Vec<u8>, token: &[u8], detail: &str) -> Option
         instance_ids: key.id().instance_ids().to_vec(),
         spki,
         chain: Vec::new(),
-        signature: seen_signature(token),
+        signature: None,
         detail: detail.into(),
     })
 }
 
-fn with_chain(token: &[u8], detail: &str) -> Option<NewDevice> {
-    let chain: Vec<_> = Envelope::decode(token).ok()?.x5chain?.map(<[u8]>::to_vec).collect();
+fn with_chain(signature: &SignatureUse<'_>, detail: &str) -> Option<NewDevice> {
+    let chain: Vec<_> = signature.envelope().x5chain?.map(<[u8]>::to_vec).collect();
     let spki = certificate_spki(chain.first()?).ok()?.to_vec();
-    Some(NewDevice { chain, ..new_device(State::Approved, spki, token, detail)? })
+    let new = new_device(State::Approved, spki, detail)?;
+    Some(NewDevice { chain, signature: Some(seen(signature)), ..new })
 }
 
-fn seen_signature(token: &[u8]) -> Option<SeenSignature> {
-    let envelope = Envelope::decode(token).ok().filter(|envelope| envelope.kind == Kind::Sign1)?;
-    let r = envelope.signature.get(..envelope.signature.len() / 2)?.to_vec();
-    let mut context = Context::new(&SHA256);
-    envelope.to_be_signed().parts().iter().for_each(|part| context.update(part));
-    let mut signed_sha256 = [0; 32];
-    signed_sha256.copy_from_slice(context.finish().as_ref());
-    Some(SeenSignature { r, signed_sha256 })
+fn seen(signature: &SignatureUse<'_>) -> SeenSignature {
+    SeenSignature { r: signature.r().to_vec(), signed_sha256: signature.signed_sha256() }
+}
+
+fn was_used() -> Outcome {
+    Outcome::fail("the challenge was used before")
 }

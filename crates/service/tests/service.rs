@@ -112,6 +112,37 @@ async fn passes_what_a_registered_device_signed() {
 }
 
 #[tokio::test]
+async fn takes_a_token_in_a_cmw_of_either_encoding() {
+    let directory = directory();
+    let (ca, signer) = (Signer::p256("ca"), Signer::p256("a"));
+    let running = start(directory.path(), |config| config.anchors = anchors(&ca)).await;
+    let chain = vec![LEAF.issue(&signer, ("Root", &ca))];
+    let wrapped = |token: &[u8], json: bool| match json {
+        false => {
+            let media_type = common::cbor::Value::Text("application/eat+cwt");
+            common::cbor::Value::Array(vec![media_type, Bytes(token.to_vec())]).encode()
+        }
+        true => {
+            let token = data_encoding::BASE64URL_NOPAD.encode(token);
+            serde_json::json!(["application/eat+cwt", token]).to_string().into_bytes()
+        }
+    };
+    let mut devices = Vec::new();
+    for (media_type, json) in [("application/cmw+cbor", false), ("application/cmw+json", true)] {
+        let challenge = running.challenge(32).await;
+        let body = wrapped(&token_with(&signer, &challenge, chain.clone()), json);
+        let answer = running.send("POST", "/verify", &[("Content-Type", media_type)], &body).await;
+        passes(&answer.json());
+        devices.push(answer.json()["device"]["id"].clone());
+    }
+    assert!(devices[0].is_i64() && devices[0] == devices[1], "{devices:?}");
+    let broken = running
+        .send("POST", "/verify", &[("Content-Type", "application/cmw+json")], b"[\"x\"")
+        .await;
+    fails(&broken.json(), "decode", "broken JSON");
+}
+
+#[tokio::test]
 async fn takes_a_challenge_once() {
     let directory = directory();
     let running = start(directory.path(), |_| {}).await;
@@ -404,7 +435,7 @@ async fn tells_a_key_that_used_an_ecdsa_nonce_twice() {
         let answer = running.verify(&token_with_k(&signer, &challenge, k)).await;
         match reused {
             false => passes(&answer),
-            true => fails(&answer, "signature", "private"),
+            true => fails(&answer, "nonce-reuse", "private"),
         }
     }
     let keys = running.registry.lookup(&signer.public().id().instance_ids()[0]).await;

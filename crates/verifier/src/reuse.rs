@@ -48,6 +48,11 @@ impl<'t> SignatureUse<'t> {
         &self.key
     }
 
+    /// The envelope that was signed.
+    pub const fn envelope(&self) -> &Envelope<'t> {
+        &self.envelope
+    }
+
     /// The signature's r, as long as the curve's coordinates.
     pub fn r(&self) -> &'t [u8] {
         self.envelope.signature.get(..self.envelope.signature.len() / 2).unwrap_or_default()
