@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::x509::{CA, LEAF, Template, root};
+use common::x509::{CA, LEAF, Template, crl, pem, root};
 use common::{NONCE, Signer, token, token_with_chain};
 use devid_verifier::{
     Appraisal, Challenge, Check, CheckResult, KeySet, Policy, Report, TrustAnchors, UnixTime,
@@ -283,4 +283,78 @@ fn an_x5chain_alone_is_no_trust() {
     let mut given = KeySet::default();
     given.add_public(keys.iak.public());
     assert_eq!(verify(&token, given, &[], NOW).verdict(), Verdict::Pass);
+}
+
+/// The verdict and the path's detail where CRLs are given; every serial number
+/// is 7.
+fn verify_with_crls(crls: &[Vec<u8>]) -> (Verdict, String) {
+    let keys = keys();
+    let chain = [
+        LEAF.issue(&keys.iak, ("Factory", &keys.factory)),
+        INTERMEDIATE.issue(&keys.factory, ("Root", &keys.root)),
+    ];
+    let mut trusted = TrustAnchors::default();
+    trusted.add(&root(&CA, &keys.root)).unwrap();
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
+    let policy = Policy { at, allow_development_key: false };
+    let token = token_with_chain(&keys.iak, &chain);
+    let verify = |trusted: &TrustAnchors| {
+        let no_keys = KeySet::default();
+        let verifier =
+            Verifier { keys: &no_keys, anchors: trusted, policy, appraisal: Appraisal::default() };
+        let report = verifier.verify(&token, Challenge::Expected(&NONCE));
+        (report.verdict(), report.outcome(Check::CertificatePath).detail.to_string())
+    };
+    // What was found before the CRLs came must not be remembered behind them.
+    assert_eq!(verify(&trusted).0, Verdict::Pass);
+    for crl in crls {
+        trusted.add_crls(crl).unwrap();
+    }
+    let said = verify(&trusted);
+    assert_eq!(verify(&trusted), said, "from the cache");
+    said
+}
+
+#[test]
+fn refuses_what_a_crl_of_the_issuer_lists() {
+    const DATES: [&str; 2] = ["20261101000000Z", "20261201000000Z"];
+    let keys = keys();
+    let of_factory = |serials: &[u8]| crl(("Factory", &keys.factory), DATES, serials);
+    let of_root = |serials: &[u8]| crl(("Root", &keys.root), DATES, serials);
+    let revoked = (Verdict::Fail, "a certificate is revoked".to_owned());
+    let uncovered = "not every certificate's issuer has a CRL here".to_owned();
+
+    assert_eq!(verify_with_crls(&[of_factory(&[7])]), revoked);
+    assert_eq!(verify_with_crls(&[of_root(&[7])]), revoked);
+    assert_eq!(verify_with_crls(&[of_factory(&[8]), of_root(&[1, 7])]), revoked);
+    let covered = (Verdict::Pass, String::new());
+    assert_eq!(verify_with_crls(&[of_factory(&[8]), of_root(&[])]), covered);
+    assert_eq!(verify_with_crls(&[of_factory(&[8])]), (Verdict::Pass, uncovered.clone()));
+    // A stranger's CRL says nothing, even about the same number.
+    let stranger = crl(("Stranger", &Signer::p256("stranger")), DATES, &[7]);
+    assert_eq!(verify_with_crls(&[stranger]), (Verdict::Pass, uncovered));
+}
+
+#[test]
+fn refuses_crls_that_are_old_or_early_or_of_another_key() {
+    let keys = keys();
+    let factory = ("Factory", &keys.factory);
+    let refused = |crl: Vec<u8>, detail: &str| {
+        assert_eq!(verify_with_crls(&[crl]), (Verdict::Fail, detail.to_owned()));
+    };
+    let old = ["20260101000000Z", "20260201000000Z"];
+    let early = ["20270101000000Z", "20270201000000Z"];
+    let now = ["20261101000000Z", "20261201000000Z"];
+    refused(crl(factory, old, &[8]), "a CRL has expired");
+    refused(crl(factory, early, &[8]), "a CRL is not yet valid");
+    let forged = crl(("Factory", &Signer::p256("stranger")), now, &[8]);
+    refused(forged, "a CRL's signature is wrong");
+
+    let mut trusted = TrustAnchors::default();
+    let good = crl(factory, now, &[]);
+    assert!(trusted.add_crls(&good[..good.len() - 1]).is_err());
+    assert!(trusted.add_crls(b"").is_err());
+    assert!(trusted.add_crls(&root(&CA, &keys.root)).is_err());
+    assert!(trusted.add_crls(pem("CERTIFICATE", &good).as_bytes()).is_err());
+    assert!(trusted.add_crls(pem("X509 CRL", &good).as_bytes()).is_ok());
 }

@@ -85,6 +85,31 @@ impl Template {
     }
 }
 
+/// A CRL that lists certificates by serial number.
+pub(crate) fn crl(issuer: (&str, &Signer), updates: [&str; 2], serials: &[u8]) -> Vec<u8> {
+    let algorithm = tlv(0x30, &[&oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2])]);
+    let entries: Vec<u8> = serials
+        .iter()
+        .flat_map(|&serial| tlv(0x30, &[&[2, 1, serial], &time("20260101000000Z")]))
+        .collect();
+    let revoked = if entries.is_empty() { vec![] } else { tlv(0x30, &[&entries]) };
+    let number = tlv(0x30, &[&oid(&[0x55, 0x1d, 20]), &tlv(0x04, &[&[2, 1, 1]])]);
+    let tbs = tlv(
+        0x30,
+        &[
+            &[2, 1, 1],
+            &algorithm,
+            &name(issuer.0),
+            &time(updates[0]),
+            &time(updates[1]),
+            &revoked,
+            &tlv(0xa0, &[&tlv(0x30, &[&number])]),
+        ],
+    );
+    let signature = tlv(0x03, &[&[0], &der_signature(&issuer.1.sign(&tbs))]);
+    tlv(0x30, &[&tbs, &algorithm, &signature])
+}
+
 /// A self-signed CA.
 pub(crate) fn root(template: &Template, key: &Signer) -> Vec<u8> {
     template.issue(key, (template.subject, key))
