@@ -34,9 +34,11 @@ pub enum Sighting {
 /// The signatures of a run: 65 to 98 bytes of each are kept.
 #[derive(Debug, Default)]
 pub struct SignatureMemory {
-    /// By key and r, the digest of what was signed.
-    seen: HashMap<[u8; instance_id::LEN], HashMap<Box<[u8]>, [u8; 32]>>,
+    seen: HashMap<[u8; instance_id::LEN], ByR>,
 }
+
+/// By r, the digest of what was signed with it.
+type ByR = HashMap<Box<[u8]>, [u8; 32]>;
 
 impl<'t> SignatureUse<'t> {
     pub(crate) fn new(key: KeyId, envelope: Envelope<'t>) -> Self {
