@@ -339,10 +339,11 @@ struct Asked(Mutex<Vec<[u8; INSTANCE_ID_LEN]>>);
 impl KeySource for Asked {
     fn offer(&self, hint: &Hint<'_>, _: &mut dyn FnMut(Key<'_>) -> bool) {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Kind::Sign1, Some(id)) = (hint.kind, hint.instance_id) {
-            if asked.len() < MAX_WANTED && !asked.contains(id) {
-                asked.push(*id);
-            }
+        if let (Kind::Sign1, Some(id)) = (hint.kind, hint.instance_id)
+            && asked.len() < MAX_WANTED
+            && !asked.contains(id)
+        {
+            asked.push(*id);
         }
     }
 }
