@@ -51,7 +51,10 @@ fn cose_key(signer: &Signer) -> Value {
     ])
 }
 
-fn platform_claims(profile: &'static str, challenge: Vec<u8>) -> Vec<(Value, Value)> {
+/// A claims map under construction.
+type Claims = Vec<(Value, Value)>;
+
+fn platform_claims(profile: &'static str, challenge: Vec<u8>) -> Claims {
     let component = Map(vec![(Int(2), Bytes(vec![0x33; 32])), (Int(5), Bytes(vec![0x44; 32]))]);
     vec![
         (Int(265), Text(profile)),
@@ -65,7 +68,7 @@ fn platform_claims(profile: &'static str, challenge: Vec<u8>) -> Vec<(Value, Val
     ]
 }
 
-fn realm_claims(rak: Vec<u8>) -> Vec<(Value, Value)> {
+fn realm_claims(rak: Vec<u8>) -> Claims {
     vec![
         (Int(10), Bytes(CHALLENGE.to_vec())),
         (Int(44235), Bytes(vec![0x66; 64])),
@@ -78,7 +81,7 @@ fn realm_claims(rak: Vec<u8>) -> Vec<(Value, Value)> {
 }
 
 /// Both forms of RAK, with the realm profile that goes with each.
-fn raks() -> [(Vec<u8>, Vec<(Value, Value)>); 2] {
+fn raks() -> [(Vec<u8>, Claims); 2] {
     let signer = Signer::p384("rak");
     [
         (signer.point(), vec![]),
@@ -97,7 +100,7 @@ fn current(platform: Vec<u8>, realm: Vec<u8>) -> Vec<u8> {
     Tag(907, Box::new(Map(tokens))).encode()
 }
 
-fn tokens(change: impl Fn(&mut Vec<(Value, Value)>, &mut Vec<(Value, Value)>)) -> [Vec<u8>; 2] {
+fn tokens(change: impl Fn(&mut Claims, &mut Claims)) -> [Vec<u8>; 2] {
     let [(rak, named), _] = raks();
     let mut platform = platform_claims(PROFILES[0], Sha512::digest(&rak).to_vec());
     let mut realm = [realm_claims(rak), named].concat();
@@ -105,7 +108,7 @@ fn tokens(change: impl Fn(&mut Vec<(Value, Value)>, &mut Vec<(Value, Value)>)) -
     [sign(&Signer::p256("iak"), vec![], platform), sign(&Signer::p384("rak"), vec![], realm)]
 }
 
-fn set(claims: &mut Vec<(Value, Value)>, key: i64, value: Value) {
+fn set(claims: &mut Claims, key: i64, value: Value) {
     claims.retain(|(known, _)| *known != Int(key));
     claims.push((Int(key), value));
 }
@@ -189,7 +192,7 @@ fn compares_the_challenge_with_the_realm_alone() {
 
 #[test]
 fn refuses_cca_claims_against_the_rules() {
-    type Change = fn(&mut Vec<(Value, Value)>, &mut Vec<(Value, Value)>);
+    type Change = fn(&mut Claims, &mut Claims);
     let changes: [Change; 14] = [
         |platform, _| platform.retain(|(key, _)| *key != Int(2401)),
         |platform, _| platform.retain(|(key, _)| *key != Int(2402)),
@@ -245,7 +248,7 @@ fn refuses_wrappers_that_are_not_what_they_say() {
 }
 
 /// A key attestation bundle, with KAK and the nonce of the platform's token.
-fn bundle(kak: &Signer, signer: &Signer, bound: &[u8], more: Vec<(Value, Value)>) -> Vec<u8> {
+fn bundle(kak: &Signer, signer: &Signer, bound: &[u8], more: Claims) -> Vec<u8> {
     let mut claims = vec![
         (Int(10), Bytes(NONCE.to_vec())),
         (Int(8), Map(vec![(Int(1), cose_key(&Signer::p256("attested")))])),
@@ -379,7 +382,7 @@ fn no_truncation_and_no_changed_bit_makes_other_evidence_pass() {
 }
 
 /// P-256 signing with a nonce of the caller's choice, as a broken board does.
-fn sign_with_nonce(claims: Vec<(Value, Value)>, nonce: u8) -> Vec<u8> {
+fn sign_with_nonce(claims: Claims, nonce: u8) -> Vec<u8> {
     use p256::elliptic_curve::PrimeField;
     use p256::elliptic_curve::ops::Reduce;
     use p256::elliptic_curve::point::AffineCoordinates;
