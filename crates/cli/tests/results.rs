@@ -67,10 +67,11 @@ fn compares_software_with_a_corim() {
         (result.to_owned(), detail.to_owned())
     };
     assert_eq!(software("@corim/software.cbor").0, "pass");
-    // Both components of the token measure the same.
-    assert_eq!(software("@corim/newer.cbor").1, "SPE: its measurement is another component's");
+    // Both components of the token measure the same, so a value of BL's is near.
+    let another = "SPE: its measurement is another component's";
+    assert_eq!(software("@corim/newer.cbor").1, another);
     assert_eq!(software("@corim/more.cbor").1, "NSPE: missing");
-    assert_eq!(software("@corim/iot.cbor").1, "SPE: unexpected");
+    assert_eq!(software("@corim/iot.cbor").1, another);
     assert_eq!(software("@corim/keys.cbor").0, "not-performed");
 }
 
