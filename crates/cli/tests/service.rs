@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `devid serve` and `devid registry` as processes.
+#![cfg(feature = "service")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+
+const DEVID: &str = env!("CARGO_BIN_EXE_devid");
+
+fn vector(name: &str) -> String {
+    format!("{}/../../vectors/token/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn devid(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(DEVID).args(arguments).current_dir(directory).output().expect("runs")
+}
+
+#[track_caller]
+fn exits(output: &Output, status: i32) -> String {
+    assert_eq!(output.status.code(), Some(status), "{output:?}");
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+struct Service {
+    process: Child,
+    out: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Service {
+    fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let mut process = Command::new(DEVID)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .current_dir(directory)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut out = BufReader::new(process.stdout.take().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("prints");
+        let address = line.trim().strip_prefix("http://").expect("an address").to_owned();
+        Self { process, out, address }
+    }
+
+    fn ask(&self, request: &str, body: &[u8]) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("connects");
+        let head = format!(
+            "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Type: application/cbor\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).expect("sends");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("text");
+        answer
+    }
+
+    /// Ends it by SIGTERM; returns its exit status and what it logged.
+    fn end(mut self) -> (Option<i32>, String) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).expect("text");
+        assert_eq!(rest, "", "more than the address on standard output");
+        let mut log = String::new();
+        let mut stderr = self.process.stderr.take().expect("piped");
+        stderr.read_to_string(&mut log).expect("text");
+        (self.process.wait().expect("ends").code(), log)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+    }
+}
+
+#[test]
+fn serves_until_it_is_told_to_stop_and_logs_json() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let service = Service::start(directory.path(), &[]);
+    assert!(service.ask("GET /health", b"").starts_with("HTTP/1.1 200"));
+    let token = std::fs::read(vector("rfc9783.cbor")).expect("a vector");
+    let answer = service.ask("POST /verify", &token);
+    assert!(answer.contains(r#""verdict":"fail""#), "{answer}");
+    let (status, log) = service.end();
+    assert_eq!(status, Some(0));
+    let messages: Vec<String> = log
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).expect("a JSON object a line");
+            line["fields"]["message"].as_str().expect("a message").to_owned()
+        })
+        .collect();
+    assert_eq!(messages, ["serving", "stopping"]);
+}
+
+#[test]
+fn knows_imported_devices_and_what_became_of_them() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| devid(directory.path(), arguments);
+    let key = vector("iak.pem");
+    let printed = exits(&run(&["registry", "import", "--sku", "sensor", &key]), 0);
+    assert!(printed.starts_with("device 1 is approved"), "{printed}");
+    let twice = run(&["registry", "import", &key]);
+    exits(&twice, 1);
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("belongs to a device already"));
+
+    let listed = exits(&run(&["registry", "list", "--json"]), 0);
+    let device: Value = serde_json::from_str(&listed).expect("one object");
+    assert_eq!((&device["state"], &device["sku"]), (&"approved".into(), &"sensor".into()));
+
+    let shown = exits(&run(&["registry", "show", "1", "--json"]), 0);
+    let device: Value = serde_json::from_str(&shown).expect("one object");
+    let instance_id = device["keys"][0]["instance_ids"][0]
+        .as_str()
+        .or(device["keys"][0]["instance-ids"][0].as_str())
+        .expect("an instance id");
+    exits(&run(&["registry", "revoke", instance_id, "--reason", "lost"]), 0);
+    let shown = exits(&run(&["registry", "show", instance_id]), 0);
+    assert!(shown.contains("revoked") && shown.contains("lost"), "{shown}");
+    assert_eq!(exits(&run(&["registry", "list", "--state", "approved"]), 0), "");
+    exits(&run(&["registry", "approve", "1"]), 0);
+    exits(&run(&["registry", "approve", "2"]), 1);
+}
+
+#[test]
+fn exits_as_its_help_says() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| devid(directory.path(), arguments);
+    for (arguments, status) in [
+        (&["serve", "--listen", "nowhere"][..], 2),
+        (&["serve", "--tls-key", "x"], 2),
+        (&["serve", "--trust-anchor", "missing.pem"], 3),
+        (&["serve", "--signing-key", "missing.pem"], 3),
+        (&["serve", "--policy", "missing.toml"], 3),
+        (&["serve", "--registry", "missing/registry.db"], 1),
+        (&["registry", "list"], 3),
+        (&["registry", "show", "1"], 3),
+        (&["registry", "show", "abc"], 2),
+        (&["registry", "list", "--state", "lost"], 2),
+        (&["registry", "import", "missing.pem"], 3),
+    ] {
+        assert_eq!(run(arguments).status.code(), Some(status), "{arguments:?}");
+    }
+    // Looking makes no registry.
+    assert!(!directory.path().join("registry.db").exists());
+}
