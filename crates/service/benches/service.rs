@@ -25,7 +25,7 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use devid_registry::Registry;
 use devid_verifier::keys::PublicKey;
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -133,6 +133,8 @@ async fn fill(file: &Path, devices: u64) -> Vec<Sender> {
     drop(Registry::open(file).await.expect("makes the tables"));
     let mut connection = SqliteConnectOptions::new()
         .filename(file)
+        // Nothing is lost that cannot be made again; the service's own settings follow.
+        .journal_mode(SqliteJournalMode::Off)
         .pragma("synchronous", "OFF")
         .pragma("cache_size", "-262144")
         .connect()
@@ -170,7 +172,6 @@ async fn fill(file: &Path, devices: u64) -> Vec<Sender> {
         }
     }
     transaction.commit().await.expect("commits");
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.expect("tidies");
     connection.close().await.expect("closes");
     senders
 }
