@@ -131,15 +131,7 @@ struct Sender {
 /// stand among the others, whose keys are random bytes.
 async fn fill(file: &Path, devices: u64) -> Vec<Sender> {
     drop(Registry::open(file).await.expect("makes the tables"));
-    let mut connection = SqliteConnectOptions::new()
-        .filename(file)
-        // Nothing is lost that cannot be made again; the service's own settings follow.
-        .journal_mode(SqliteJournalMode::Off)
-        .pragma("synchronous", "OFF")
-        .pragma("cache_size", "-262144")
-        .connect()
-        .await
-        .expect("opens");
+    let mut connection = open_to_fill(file).await;
     let real = devices.min(SENDERS);
     let others = devices - real;
     if others > 0 {
@@ -174,6 +166,23 @@ async fn fill(file: &Path, devices: u64) -> Vec<Sender> {
     transaction.commit().await.expect("commits");
     connection.close().await.expect("closes");
     senders
+}
+
+/// Opens the file without a log, when those who made the tables have let it go.
+async fn open_to_fill(file: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        // Nothing is lost that cannot be made again; the service's own settings follow.
+        .journal_mode(SqliteJournalMode::Off)
+        .pragma("synchronous", "OFF")
+        .pragma("cache_size", "-262144");
+    for _ in 0..100 {
+        if let Ok(connection) = options.connect().await {
+            return connection;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    options.connect().await.expect("opens")
 }
 
 /// Random keys and ids in ascending order, which fills a tree fastest.
