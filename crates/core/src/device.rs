@@ -7,7 +7,7 @@
 use crate::chain::{self, Chain};
 use crate::error::{Error, Item};
 use crate::key::PublicKey;
-use crate::layout::{Kind, Layout, Policy, SlotDef, SlotId};
+use crate::layout::{Kind, Layout, SlotDef, SlotId};
 use crate::limits::MAX_TOKEN_LEN;
 use crate::platform::{Digest, Platform};
 use crate::record::HEADER_LEN;
@@ -220,13 +220,6 @@ impl<'a, P: Platform> Device<'a, P> {
 
     pub(crate) fn scratch(&self, len: usize) -> Result<&[u8], Error> {
         self.store.scratch.get(..len).ok_or(Error::Malformed { item: Item::Token, at: 0 })
-    }
-}
-
-impl SlotInfo<'_> {
-    /// Whether the slot may be written in the field.
-    pub fn is_operational(&self) -> bool {
-        self.def.policy == Policy::Operational
     }
 }
 
