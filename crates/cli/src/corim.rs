@@ -16,12 +16,7 @@ pub(crate) enum Command {
     ///
     /// A signed one needs the signer's key. One without a signature passes where
     /// no key was given.
-    #[command(after_help = "\
-Exit status:
-  0  every verdict is pass
-  1  at least one verdict is fail
-  2  wrong usage
-  3  a file or key could not be read (outranks 1)")]
+    #[command(after_help = crate::VERDICT_EXIT_STATUS)]
     Verify(document::Args),
 }
 

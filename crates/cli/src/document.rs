@@ -86,11 +86,7 @@ pub(crate) fn run<T, S: Serialize>(
             verdict: report.verdict().name(),
             checks: report
                 .outcomes()
-                .map(|(check, outcome)| CheckJson {
-                    check: check.name(),
-                    result: outcome.result.name(),
-                    detail: &outcome.detail,
-                })
+                .map(|(check, outcome)| CheckJson::new(check.name(), outcome))
                 .collect(),
             summary: report.content.as_ref().map(&summarise),
             error: error.as_deref(),
@@ -99,26 +95,31 @@ pub(crate) fn run<T, S: Serialize>(
             serde_json::to_writer(&mut out, &line)?;
             writeln!(out)?;
         } else {
-            line.print(&mut out)?;
+            print_verdict(line.file, line.verdict, &line.checks, line.error, &mut out)?;
         }
     }
     out.flush()?;
     Ok(exit)
 }
 
-impl<S> Line<'_, S> {
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let error = self.error.map(|error| format!(": {error}")).unwrap_or_default();
-        writeln!(out, "{}: {}{}", printable(self.file), self.verdict, printable(&error))?;
-        if self.error.is_some() {
-            return Ok(());
-        }
-        for CheckJson { check, result, detail } in &self.checks {
-            let line = format!("  {check:<16}  {result:<13}  {}", printable(detail));
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
+/// A file's verdict and its checks as text.
+pub(crate) fn print_verdict(
+    file: &str,
+    verdict: &str,
+    checks: &[CheckJson<'_>],
+    error: Option<&str>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let reason = error.map(|error| format!(": {error}")).unwrap_or_default();
+    writeln!(out, "{}: {verdict}{}", printable(file), printable(&reason))?;
+    if error.is_some() {
+        return Ok(());
     }
+    for CheckJson { check, result, detail } in checks {
+        let line = format!("  {check:<16}  {result:<13}  {}", printable(detail));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
 }
 
 /// All public keys in all files.

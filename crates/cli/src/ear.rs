@@ -24,12 +24,7 @@ pub(crate) enum Command {
     /// Check attestation results, JWT or CWT, and print their status
     ///
     /// A genuine result passes, whatever it says: read the status.
-    #[command(after_help = "\
-Exit status:
-  0  every verdict is pass
-  1  at least one verdict is fail
-  2  wrong usage
-  3  a file or key could not be read (outranks 1)")]
+    #[command(after_help = crate::VERDICT_EXIT_STATUS)]
     Verify(document::Args),
 }
 

@@ -60,6 +60,14 @@ enum Exit {
     Unreadable = 3,
 }
 
+/// The exit status of commands that end in verdicts.
+const VERDICT_EXIT_STATUS: &str = "\
+Exit status:
+  0  every verdict is pass
+  1  at least one verdict is fail
+  2  wrong usage
+  3  a file or key could not be read (outranks 1)";
+
 fn main() -> ExitCode {
     // clap itself exits with 2 on wrong usage.
     let result = match Cli::parse().command {

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use devid_core::time::UnixTime as CoreTime;
-use devid_verifier::json::{CheckJson, ReportJson};
+use devid_verifier::json::ReportJson;
 use devid_verifier::keys::{KeyError, KeySet, MacKey, PublicKey, Sources};
 use devid_verifier::reuse::SignatureMemory;
 use devid_verifier::{Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier, cmw};
 use indicatif::ProgressBar;
 
 use crate::batch::{self, Input, Trouble};
+use crate::document::print_verdict;
 use crate::input::printable;
 use crate::{Exit, appraisal, ear};
 
@@ -22,12 +23,7 @@ use crate::{Exit, appraisal, ear};
 ///
 /// A token passes if its signature is that of a trusted key and no check failed.
 #[derive(clap::Args)]
-#[command(after_help = "\
-Exit status:
-  0  every verdict is pass
-  1  at least one verdict is fail
-  2  wrong usage
-  3  a file or key could not be read (outranks 1)")]
+#[command(after_help = crate::VERDICT_EXIT_STATUS)]
 pub(crate) struct Args {
     /// Public key to trust: PEM, DER, JWK or COSE_Key, or a certificate with it
     #[arg(long = "key", value_name = "FILE")]
@@ -130,7 +126,9 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
                 serde_json::to_writer(&mut out, &line)?;
                 writeln!(out)?;
             }
-            (None, _) => print(&line, &mut out)?,
+            (None, _) => {
+                print_verdict(line.file, line.verdict, &line.checks, line.error, &mut out)?;
+            }
         }
         Ok(out)
     };
@@ -263,18 +261,4 @@ pub(crate) fn parse_time(text: &str) -> Result<UnixTime, String> {
     seconds
         .map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
         .ok_or_else(|| "not a time such as 2026-11-23 or 2026-11-23T12:00:00Z".into())
-}
-
-/// One report as text.
-fn print(line: &ReportJson<'_>, out: &mut impl Write) -> io::Result<()> {
-    let detail = line.error.map(|error| format!(": {error}")).unwrap_or_default();
-    writeln!(out, "{}: {}{}", printable(line.file), line.verdict, printable(&detail))?;
-    if line.error.is_some() {
-        return Ok(());
-    }
-    for CheckJson { check, result, detail } in &line.checks {
-        let line = format!("  {check:<16}  {result:<13}  {}", printable(detail));
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use devid_core::token::{Claims, Lifecycle, SoftwareComponent};
 use serde::Serialize;
 
 use crate::cca::{Platform, Realm};
-use crate::report::Report;
+use crate::report::{Outcome, Report};
 
 /// One report.
 #[derive(Serialize)]
@@ -127,6 +127,13 @@ struct ComponentJson<'r> {
     measurement_description: Option<&'r str>,
 }
 
+impl<'r> CheckJson<'r> {
+    /// What became of the check of that name.
+    pub fn new(check: &'static str, outcome: &'r Outcome) -> Self {
+        Self { check, result: outcome.result.name(), detail: &outcome.detail }
+    }
+}
+
 impl<'r> ReportJson<'r> {
     /// The report on what has that name.
     pub fn new(file: &'r str, report: &'r Report<'_>) -> Self {
@@ -136,11 +143,7 @@ impl<'r> ReportJson<'r> {
             profile: report.profile_name(),
             checks: report
                 .outcomes()
-                .map(|(check, outcome)| CheckJson {
-                    check: check.name(),
-                    result: outcome.result.name(),
-                    detail: &outcome.detail,
-                })
+                .map(|(check, outcome)| CheckJson::new(check.name(), outcome))
                 .collect(),
             claims: ClaimsJson::new(report),
             attested_key: report.key_attestation.map(|claims| HEXLOWER.encode(claims.attested_key)),
