@@ -7,6 +7,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod bound;
 mod bytes;
 pub mod cbor;
 pub mod chain;
