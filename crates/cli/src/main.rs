@@ -11,6 +11,7 @@ mod ear;
 mod input;
 #[cfg(feature = "service")]
 mod registry;
+mod secret;
 #[cfg(feature = "service")]
 mod serve;
 mod sim;
