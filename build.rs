@@ -68,6 +68,9 @@ impl Config {
             };
 
         slot(0x00, "idevid", "Identity", false, false, chain);
+        for n in 0..self.number("DEVID_OPERATIONAL_IDENTITIES", 1) {
+            slot(0x01 + n, &format!("ldevid{n}"), "Identity", true, false, chain);
+        }
         if self.flag("DEVID_IAK_CHAIN", true) {
             slot(0x10, "iak", "Chain", false, false, chain);
         }
@@ -92,13 +95,15 @@ impl Config {
 
         let asset_base = self.number("DEVID_STORAGE_ID_BASE", 0x2c00_4000);
         let key_base = self.number("DEVID_KEY_ID_BASE", 0x3000_4000);
+        let group = self.text("DEVID_GROUP", "");
         let load = self.number("DEVID_SHELL_LOAD_SIZE", 2048);
         format!(
             "/// The slots that Kconfig chose.\n\
              pub const LAYOUT: Layout<'static> = Layout {{\n\
              slots: &[\n{slots}],\n\
              asset_base: {asset_base:#x},\n\
-             key_base: {key_base:#x},\n}};\n\
+             key_base: {key_base:#x},\n\
+             group: {group:?},\n}};\n\
              /// Longest value the shell loads in pieces, in bytes.\n\
              pub const LOAD_LEN: usize = {load};\n"
         )

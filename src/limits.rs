@@ -2,12 +2,13 @@
 //! What Kconfig chose: the slots, their limits, where their assets and keys live.
 
 use devid_core::layout::{Kind, Layout, Policy, slot};
-use devid_core::limits::{MAX_SLOTS, MAX_VALUE_LEN};
+use devid_core::limits::{MAX_GROUP_LEN, MAX_SLOTS, MAX_VALUE_LEN};
 
 include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
 
 const _: () = assert!(LAYOUT.slots.len() <= MAX_SLOTS, "Kconfig asks for too many slots");
 const _: () = assert!(LAYOUT.max_value_len() <= MAX_VALUE_LEN, "a slot's limit is too long");
+const _: () = assert!(LAYOUT.group.len() <= MAX_GROUP_LEN, "CONFIG_DEVID_GROUP is too long");
 
 #[cfg(test)]
 mod tests {

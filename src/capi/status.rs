@@ -55,6 +55,7 @@ pub(crate) fn number(name: Errno) -> c_int {
         Errno::EBADMSG => errno::EBADMSG,
         Errno::EPERM => errno::EPERM,
         Errno::EIO => errno::EIO,
+        Errno::EBUSY => errno::EBUSY,
     };
     number as c_int
 }

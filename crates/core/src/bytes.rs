@@ -11,11 +11,22 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
 /// Moves `len` bytes at `from` towards the front, to `to`.
 pub(crate) fn move_down(bytes: &mut [u8], from: usize, to: usize, len: usize) {
     for offset in 0..len {
-        let moved = bytes.get(from.saturating_add(offset)).copied();
-        let place = bytes.get_mut(to.saturating_add(offset));
-        if let (Some(place), Some(moved)) = (place, moved) {
-            *place = moved;
-        }
+        move_one(bytes, from, to, offset);
+    }
+}
+
+/// Moves `len` bytes at `from` towards the end, to `to`.
+pub(crate) fn move_up(bytes: &mut [u8], from: usize, to: usize, len: usize) {
+    for offset in (0..len).rev() {
+        move_one(bytes, from, to, offset);
+    }
+}
+
+fn move_one(bytes: &mut [u8], from: usize, to: usize, offset: usize) {
+    let moved = bytes.get(from.saturating_add(offset)).copied();
+    let place = bytes.get_mut(to.saturating_add(offset));
+    if let (Some(place), Some(moved)) = (place, moved) {
+        *place = moved;
     }
 }
 
@@ -36,6 +47,13 @@ mod tests {
         let mut bytes = *b"..abcdef";
         move_down(&mut bytes, 2, 0, 6);
         assert_eq!(&bytes, b"abcdefef");
+    }
+
+    #[test]
+    fn moving_up_keeps_overlapping_bytes_in_order() {
+        let mut bytes = *b"abcdef..";
+        move_up(&mut bytes, 0, 2, 6);
+        assert_eq!(&bytes, b"ababcdef");
     }
 
     #[test]

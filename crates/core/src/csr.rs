@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PKCS#10 certification requests (RFC 2986) for P-256 keys.
 
+use crate::bytes::move_up;
+use crate::cbor::HeadBytes;
 use crate::der::{Writer, tag};
 use crate::error::Error;
 use crate::key::{PublicKey, Signature};
@@ -10,8 +12,24 @@ use crate::x509::{ECDSA_WITH_SHA256, attribute};
 /// ub-serial-number, ub-organization-name).
 pub const MAX_ATTRIBUTE_CHARS: usize = 64;
 
-/// A buffer of this length takes any request, in bytes.
+/// A buffer of this length takes any request without evidence, in bytes.
 pub const MAX_LEN: usize = 816;
+
+/// What a chain and the attribute add at most to token, certificates and
+/// request, in bytes.
+pub const EVIDENCE_OVERHEAD: usize = 80;
+
+/// CoAP content format of evidence by RFC 9783's profile.
+pub const CONTENT_FORMAT_RFC9783: u16 = 10003;
+
+/// CoAP content format of evidence by the profiles before it.
+pub const CONTENT_FORMAT_LEGACY: u16 = 10004;
+
+/// id-aa-attestation, 1.2.840.113549.1.9.16.2.59.
+const AA_ATTESTATION: [u8; 11] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 59];
+
+/// tcg-attest-cmw, 2.23.133.5.4.9: the type of a statement that is a CMW.
+const CMW: [u8; 6] = [0x67, 0x81, 0x05, 0x05, 0x04, 9];
 
 /// The subject a request asks for. None of the attributes is required: a CA
 /// may name the device by itself.
@@ -25,7 +43,19 @@ pub struct Subject<'a> {
     pub organization: Option<&'a str>,
 }
 
-/// Writes a request for a certificate over `key`.
+/// Evidence for a request's attribute id-aa-attestation
+/// (draft-ietf-lamps-csr-attestation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Its length: it fills the start of the buffer that the request is
+    /// written to.
+    pub len: usize,
+    /// Its CoAP content format, by which its CMW record (RFC 9999) names it.
+    pub content_format: u16,
+}
+
+/// Writes a request for a certificate over `key`, with evidence as an attribute
+/// where there is some.
 ///
 /// `sign` is given the CertificationRequestInfo and signs it with the key's
 /// private half, by ECDSA with SHA-256.
@@ -39,22 +69,28 @@ pub fn write<'s>(
     out: &'s mut [u8],
     subject: &Subject<'_>,
     key: &PublicKey,
+    evidence: Option<Evidence>,
     sign: impl FnOnce(&[u8]) -> Result<Signature, Error>,
 ) -> Result<&'s [u8], Error> {
     subject.check()?;
     let mut measure = Writer::new(&mut []);
     let request = measure.open(tag::SEQUENCE);
-    info(&mut measure, subject, key);
+    info(&mut measure, subject, key, evidence, 0);
     signed(&mut measure, &[0xff; 64]);
     measure.close(request);
     if out.len() < measure.len() {
         return Err(Error::BufferTooSmall { needed: measure.len() as u32 });
     }
 
+    // The evidence waits at the end of the buffer until its turn comes.
+    let evidence_len = evidence.map_or(0, |evidence| evidence.len);
+    let evidence_at = out.len().saturating_sub(evidence_len);
+    move_up(out, 0, evidence_at, evidence_len);
+
     let mut writer = Writer::new(out);
     let request = writer.open(tag::SEQUENCE);
     let from = writer.len();
-    info(&mut writer, subject, key);
+    info(&mut writer, subject, key, evidence, evidence_at);
     let signature = sign(writer.written(from))?;
     signed(&mut writer, &signature);
     writer.close(request);
@@ -88,8 +124,14 @@ const fn is_printable(byte: u8) -> bool {
         )
 }
 
-/// Writes the CertificationRequestInfo, without attributes.
-fn info(writer: &mut Writer<'_>, subject: &Subject<'_>, key: &PublicKey) {
+/// Writes the CertificationRequestInfo; the evidence lies at `evidence_at`.
+fn info(
+    writer: &mut Writer<'_>,
+    subject: &Subject<'_>,
+    key: &PublicKey,
+    evidence: Option<Evidence>,
+    evidence_at: usize,
+) {
     let info = writer.open(tag::SEQUENCE);
     writer.unsigned(&[0]);
     let names = writer.open(tag::SEQUENCE);
@@ -108,8 +150,32 @@ fn info(writer: &mut Writer<'_>, subject: &Subject<'_>, key: &PublicKey) {
     }
     writer.close(names);
     writer.raw(&key.spki());
-    writer.element(tag::CONTEXT_0, &[]);
+    let attributes = writer.open(tag::CONTEXT_0);
+    if let Some(evidence) = evidence {
+        attestation(writer, evidence, evidence_at);
+    }
+    writer.close(attributes);
     writer.close(info);
+}
+
+/// Writes the attribute id-aa-attestation: an AttestationBundle of one statement,
+/// a CMW record.
+fn attestation(writer: &mut Writer<'_>, evidence: Evidence, evidence_at: usize) {
+    let attribute = writer.open(tag::SEQUENCE);
+    writer.element(tag::OBJECT_IDENTIFIER, &AA_ATTESTATION);
+    let values = writer.open(tag::SET);
+    let bundle = writer.open(tag::SEQUENCE);
+    let attestations = writer.open(tag::SEQUENCE);
+    let statement = writer.open(tag::SEQUENCE);
+    writer.element(tag::OBJECT_IDENTIFIER, &CMW);
+    let record = writer.open(tag::OCTET_STRING);
+    let [high, low] = evidence.content_format.to_be_bytes();
+    writer.raw(&[0x82, 0x19, high, low]);
+    writer.raw(HeadBytes::bytes(evidence.len).as_slice());
+    writer.take(evidence_at, evidence.len);
+    for element in [record, statement, attestations, bundle, values, attribute] {
+        writer.close(element);
+    }
 }
 
 /// Writes the signature's algorithm and value.

@@ -4,7 +4,7 @@
 
 use core::mem;
 
-use crate::bytes::copy;
+use crate::bytes::{copy, move_down, move_up};
 use crate::error::{Error, Item};
 
 /// Tag octets, class and constructed bit included.
@@ -267,6 +267,12 @@ impl<'s> Writer<'s> {
         }
     }
 
+    /// Writes `len` bytes that lie further behind in the same slice, at `from`.
+    pub(crate) fn take(&mut self, from: usize, len: usize) {
+        move_down(self.out, from, self.len, len);
+        self.len += len;
+    }
+
     /// Writes an element.
     pub fn element(&mut self, tag: u8, contents: &[u8]) {
         let element = self.open(tag);
@@ -306,13 +312,7 @@ impl<'s> Writer<'s> {
         };
         self.len += length.len() - 1;
         if let Some(room) = self.out.get_mut(element.contents - 1..self.len) {
-            // Backwards, as the contents move up into themselves.
-            for to in (length.len()..room.len()).rev() {
-                let moved = room.get(to + 1 - length.len()).copied().unwrap_or_default();
-                if let Some(byte) = room.get_mut(to) {
-                    *byte = moved;
-                }
-            }
+            move_up(room, 1, length.len(), contents.len());
             copy(room, length);
         }
     }

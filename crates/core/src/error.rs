@@ -27,7 +27,8 @@ pub enum Error {
         /// The buffer length that suffices, in bytes.
         needed: u32,
     },
-    /// The slot's policy does not allow this.
+    /// The slot's policy does not allow this, or no longer since the device was
+    /// locked.
     Denied,
     /// This platform or this slot's kind does not offer the operation.
     NotSupported,
@@ -42,10 +43,12 @@ pub enum Error {
         /// Offset of the first offending byte.
         at: u32,
     },
-    /// A certificate or chain was understood and refused.
+    /// A certificate, chain or update command was understood and refused.
     Refused(Refusal),
     /// A PSA status with no better name here, kept as it came.
     Platform(i32),
+    /// A rotation of the identity is under way; confirm it or roll it back.
+    Busy,
 }
 
 /// What was being read when [`Error::Malformed`] occurred.
@@ -58,9 +61,11 @@ pub enum Item {
     PublicKey = 2,
     /// A PSA attestation token: COSE envelope or claims.
     Token = 3,
+    /// An update command: COSE envelope or payload.
+    Update = 4,
 }
 
-/// Why a certificate or chain was refused.
+/// Why a certificate, chain or update command was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Refusal {
@@ -88,6 +93,16 @@ pub enum Refusal {
     Algorithm = 11,
     /// A certificate of another X.509 version than 3.
     Version = 12,
+    /// The update's sequence number is not above that of the last one applied.
+    Sequence = 13,
+    /// The update is for another device, or for a group this one is not in.
+    Target = 14,
+    /// The update is signed by none of the device's trust anchors.
+    UnknownSigner = 15,
+    /// The update would remove the device's last trust anchor.
+    LastAnchor = 16,
+    /// The update asks for an operation that this device does not know.
+    Operation = 17,
 }
 
 /// The errno of an [`Error`], by name; numbers are the C library's.
@@ -107,6 +122,7 @@ pub enum Errno {
     EBADMSG,
     EPERM,
     EIO,
+    EBUSY,
 }
 
 impl Errno {
@@ -126,6 +142,7 @@ impl Errno {
             Self::EBADMSG => "EBADMSG",
             Self::EPERM => "EPERM",
             Self::EIO => "EIO",
+            Self::EBUSY => "EBUSY",
         }
     }
 }
@@ -147,6 +164,7 @@ impl Error {
             Self::Malformed { .. } => Errno::EBADMSG,
             Self::Refused(_) => Errno::EPERM,
             Self::Platform(_) => Errno::EIO,
+            Self::Busy => Errno::EBUSY,
         }
     }
 
@@ -166,6 +184,7 @@ impl Error {
             Self::Malformed { .. } => 11,
             Self::Refused(_) => 12,
             Self::Platform(_) => 13,
+            Self::Busy => 14,
         }
     }
 
@@ -189,6 +208,7 @@ impl Item {
             Self::Certificate => "certificate",
             Self::PublicKey => "public key",
             Self::Token => "token",
+            Self::Update => "update command",
         }
     }
 }
@@ -209,6 +229,11 @@ impl Refusal {
             Self::CriticalExtension => "an unknown critical extension",
             Self::Algorithm => "not ECDSA P-256 with SHA-256",
             Self::Version => "not X.509 version 3",
+            Self::Sequence => "the sequence number was used before",
+            Self::Target => "meant for another device or group",
+            Self::UnknownSigner => "signed by no trust anchor of this device",
+            Self::LastAnchor => "the last trust anchor stays",
+            Self::Operation => "an unknown operation",
         }
     }
 }
@@ -229,6 +254,7 @@ impl fmt::Display for Error {
             Self::Malformed { item, at } => write!(f, "malformed {} at byte {at}", item.name()),
             Self::Refused(refusal) => write!(f, "refused: {}", refusal.name()),
             Self::Platform(status) => write!(f, "PSA status {status}"),
+            Self::Busy => f.write_str("a rotation is under way"),
         }
     }
 }

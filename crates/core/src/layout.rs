@@ -8,6 +8,28 @@ use crate::platform::{AssetId, KeyId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub u8);
 
+/// Set in the id of an identity's pending bank, and of its second half in
+/// storage.
+const SECOND: u8 = 0x80;
+
+impl SlotId {
+    /// The identity's pending bank: the key and the chain that a rotation
+    /// prepares. It is addressed like a slot of its own and not listed.
+    pub const fn pending(self) -> Self {
+        Self(self.0 | SECOND)
+    }
+
+    /// Whether this is an identity's pending bank.
+    pub const fn is_pending(self) -> bool {
+        self.0 & SECOND != 0
+    }
+
+    /// The slot itself, whichever bank of it this is.
+    pub const fn settled(self) -> Self {
+        Self(self.0 & !SECOND)
+    }
+}
+
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -58,12 +80,16 @@ pub struct Layout<'a> {
     pub asset_base: u32,
     /// First key id; the layout uses the 512 from there.
     pub key_base: u32,
+    /// The group that updates may name instead of this one device; empty for
+    /// none.
+    pub group: &'a str,
 }
 
 /// The slots that Kconfig's defaults give, and the simulator's.
 pub const STANDARD: Layout<'static> = Layout {
     slots: &[
         slot(0x00, "idevid", Kind::Identity, Policy::Factory, false, 1536),
+        slot(0x01, "ldevid0", Kind::Identity, Policy::Operational, false, 1536),
         slot(0x10, "iak", Kind::Chain, Policy::Factory, false, 1536),
         slot(0x20, "anchor0", Kind::Anchor, Policy::Factory, false, 768),
         slot(0x21, "anchor1", Kind::Anchor, Policy::Factory, false, 768),
@@ -73,7 +99,16 @@ pub const STANDARD: Layout<'static> = Layout {
     ],
     asset_base: 0x2c00_4000,
     key_base: 0x3000_4000,
+    group: "",
 };
+
+/// The record of the device's own state; no slot of a layout.
+pub(crate) const STATE: SlotDef<'static> =
+    slot(0xf0, "state", Kind::Data, Policy::Factory, false, crate::state::LEN as u16);
+
+/// Where [`Device::status`](crate::device::Device::status) tries whether
+/// there is room.
+pub(crate) const PROBE: SlotId = SlotId(0xf1);
 
 /// A [`SlotDef`] in one line.
 pub const fn slot(
@@ -88,10 +123,26 @@ pub const fn slot(
 }
 
 impl<'a> Layout<'a> {
-    /// The slot with that id, and its place in the layout.
-    pub(crate) fn find(&self, id: SlotId) -> Result<(usize, &'a SlotDef<'a>), Error> {
+    /// The slot with that id; of a pending bank, the identity it belongs to.
+    pub(crate) fn find(&self, id: SlotId) -> Result<&'a SlotDef<'a>, Error> {
         let slots = self.slots;
-        slots.iter().enumerate().find(|(_, def)| def.id == id).ok_or(Error::UnknownSlot)
+        let def = slots.iter().find(|def| def.id == id.settled()).ok_or(Error::UnknownSlot)?;
+        if id.is_pending() && def.kind != Kind::Identity {
+            return Err(Error::UnknownSlot);
+        }
+        Ok(def)
+    }
+
+    /// The identities.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &'a SlotDef<'a>> + use<'a> {
+        self.slots.iter().filter(|def| def.kind == Kind::Identity)
+    }
+
+    /// All that is stored as records: the slots in the layout's order, the
+    /// identities' second halves, and the device's state.
+    pub(crate) fn records(&self) -> impl Iterator<Item = SlotDef<'a>> + use<'a> {
+        let second = |def: &SlotDef<'a>| SlotDef { id: Half::Second.of(def.id), ..*def };
+        self.slots.iter().copied().chain(self.identities().map(second)).chain([STATE])
     }
 
     /// The longest value any slot takes, in bytes.
@@ -112,9 +163,43 @@ impl<'a> Layout<'a> {
         AssetId(self.asset_base + u32::from(slot.0) * 16 + bank as u32 * 8 + part as u32)
     }
 
-    /// Key of an identity slot.
-    pub(crate) fn key(&self, slot: SlotId) -> KeyId {
-        KeyId(self.key_base + u32::from(slot.0) * 2)
+    /// Key of one half of an identity.
+    pub(crate) fn key(&self, identity: SlotId, half: Half) -> KeyId {
+        KeyId(self.key_base + u32::from(identity.0) * 2 + half as u32)
+    }
+
+    /// The key by which is tried whether there is room.
+    pub(crate) fn probe_key(&self) -> KeyId {
+        KeyId(self.key_base + 511)
+    }
+}
+
+/// One of an identity's two places for a key, and for a chain. Which of them is
+/// the active one is the device's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Half {
+    #[default]
+    First = 0,
+    Second = 1,
+}
+
+impl Half {
+    pub(crate) const BOTH: [Self; 2] = [Self::First, Self::Second];
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    /// The record that holds an identity's chain in this half.
+    pub(crate) const fn of(self, identity: SlotId) -> SlotId {
+        match self {
+            Self::First => identity,
+            Self::Second => SlotId(identity.0 | SECOND),
+        }
     }
 }
 

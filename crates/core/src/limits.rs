@@ -5,6 +5,19 @@
 /// Most slots a layout can have.
 pub const MAX_SLOTS: usize = 16;
 
+/// Most identities a layout can have; their ids are 0 to 3.
+pub const MAX_IDENTITIES: usize = 4;
+
+/// Most records in storage: the slots, the identities' second halves, the
+/// device's state.
+pub const MAX_RECORDS: usize = MAX_SLOTS + MAX_IDENTITIES + 1;
+
+/// Longest name of a group of devices, in bytes.
+pub const MAX_GROUP_LEN: usize = 32;
+
+/// A certificate that expires within so many seconds is reported: 30 days.
+pub const EXPIRES_SOON_SECONDS: i64 = 30 * 86_400;
+
 /// Most certificates in a chain, leaf included.
 pub const MAX_CHAIN_CERTS: usize = 4;
 

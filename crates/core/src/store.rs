@@ -15,7 +15,7 @@ use heapless::Vec;
 use crate::bytes::{copy, move_down};
 use crate::error::Error;
 use crate::layout::{Bank, Layout, SlotDef, SlotId};
-use crate::limits::{MAX_PARTS, MAX_SLOTS, MAX_VALUE_LEN};
+use crate::limits::{MAX_PARTS, MAX_RECORDS, MAX_VALUE_LEN};
 use crate::platform::{Crypto, Storage};
 use crate::record::{HEADER_LEN, Header, HeaderRead};
 
@@ -43,7 +43,8 @@ pub(crate) struct Store<'a, P> {
     pub(crate) layout: Layout<'a>,
     /// Long enough for any record of the layout; every value passes through it.
     pub(crate) scratch: &'a mut [u8],
-    held: Vec<Held, MAX_SLOTS>,
+    /// In the order of [`Layout::records`].
+    held: Vec<Held, MAX_RECORDS>,
 }
 
 impl<'a, P: Storage + Crypto> Store<'a, P> {
@@ -64,15 +65,15 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
     /// Finds every slot's value and sweeps what interrupted writes left.
     pub(crate) fn mount(&mut self) -> Result<(), Error> {
         self.held.clear();
-        for def in self.layout.slots {
-            let held = self.mount_slot(def)?;
+        for def in self.layout.records() {
+            let held = self.mount_slot(&def)?;
             self.held.push(held).map_err(|_| Error::InvalidArgument)?;
         }
         Ok(())
     }
 
     pub(crate) fn held(&self, slot: SlotId) -> Result<Held, Error> {
-        let (place, _) = self.layout.find(slot)?;
+        let (place, _) = self.find(slot)?;
         self.held.get(place).copied().ok_or(Error::UnknownSlot)
     }
 
@@ -85,13 +86,13 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
     /// Reads a slot's value to offset `at` of the scratch buffer and returns
     /// its length. Needs room for the record's header too.
     pub(crate) fn read_at(&mut self, slot: SlotId, at: usize) -> Result<usize, Error> {
-        let (_, def) = self.layout.find(slot)?;
+        let (_, def) = self.find(slot)?;
         let bank = match self.held(slot)? {
             Held::Empty => return Err(Error::NotFound),
             Held::Corrupt => return Err(Error::Corrupt),
             Held::Value { bank, .. } => bank,
         };
-        let Found::Good(header) = self.read_bank(def, bank, at)? else {
+        let Found::Good(header) = self.read_bank(&def, bank, at)? else {
             self.set_held(slot, Held::Corrupt);
             return Err(Error::Corrupt);
         };
@@ -108,7 +109,7 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
 
     /// Replaces a slot's value.
     pub(crate) fn write(&mut self, slot: SlotId, value: &[u8]) -> Result<(), Error> {
-        let (_, def) = self.layout.find(slot)?;
+        let (_, def) = self.find(slot)?;
         if value.is_empty() {
             return Err(Error::InvalidArgument);
         }
@@ -178,8 +179,14 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         Ok(())
     }
 
+    /// A record's definition, and its place among all.
+    fn find(&self, slot: SlotId) -> Result<(usize, SlotDef<'a>), Error> {
+        let mut records = self.layout.records().enumerate();
+        records.find(|(_, def)| def.id == slot).ok_or(Error::UnknownSlot)
+    }
+
     fn set_held(&mut self, slot: SlotId, held: Held) {
-        if let Ok((place, _)) = self.layout.find(slot)
+        if let Ok((place, _)) = self.find(slot)
             && let Some(entry) = self.held.get_mut(place)
         {
             *entry = held;
@@ -212,7 +219,7 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
     /// Removes a bank's parts from `first` on. Best effort: what stays is
     /// unreachable and is swept again when the store opens.
     fn sweep(&mut self, slot: SlotId, bank: Bank, first: usize) {
-        let Ok((_, def)) = self.layout.find(slot) else { return };
+        let Ok((_, def)) = self.find(slot) else { return };
         for part in first..self.parts(usize::from(def.max_len)) {
             let _ = self.platform.remove(self.layout.asset(slot, bank, part));
         }

@@ -195,6 +195,26 @@ impl<'a> Token<'a> {
     }
 }
 
+/// What a device needs to know of its own token.
+pub(crate) struct TokenIds<'a> {
+    pub(crate) profile: Profile,
+    pub(crate) instance_id: &'a [u8; instance_id::LEN],
+    pub(crate) implementation_id: &'a [u8; 32],
+}
+
+impl<'a> TokenIds<'a> {
+    /// Decodes a token; claims other than these are not looked at.
+    #[inline(never)]
+    pub(crate) fn decode(token: &'a [u8]) -> Result<Self, Error> {
+        let payload = Payload::decode(&Envelope::decode(token)?)?;
+        Ok(Self {
+            profile: payload.profile()?,
+            instance_id: payload.instance_id()?,
+            implementation_id: payload.implementation_id()?,
+        })
+    }
+}
+
 impl<'a> Payload<'a> {
     /// Decodes the claims map that fills an envelope's payload.
     pub fn decode(envelope: &Envelope<'a>) -> Result<Self, Fault> {
@@ -267,6 +287,11 @@ impl<'a> Payload<'a> {
         })
     }
 
+    /// The implementation id, whatever the profile, if it is one.
+    pub fn implementation_id(&self) -> Result<&'a [u8; 32], Fault> {
+        self.claim(Claim::ImplementationId, |value| fixed(value))
+    }
+
     /// The claims, checked against the profile's rules.
     pub fn claims(&self, profile: Profile) -> Result<Claims<'a>, Fault> {
         let mut warnings = Warnings::default();
@@ -307,7 +332,7 @@ impl<'a> Payload<'a> {
         Ok(Claims {
             nonce: self.nonce()?,
             instance_id: self.instance_id()?,
-            implementation_id: self.claim(Claim::ImplementationId, |value| fixed(value))?,
+            implementation_id: self.implementation_id()?,
             client_id: self.claim(Claim::ClientId, |value| {
                 let start = *value;
                 match i32::try_from(value.int()?) {

@@ -677,7 +677,7 @@ fn signing_key() -> (SigningKey, PublicKey) {
 
 fn request(subject: &Subject<'_>, out: &mut [u8]) -> Result<usize, Error> {
     let (signer, key) = signing_key();
-    let written = csr::write(out, subject, &key, |info| {
+    let written = csr::write(out, subject, &key, None, |info| {
         let signature: ecdsa::Signature =
             signer.sign_prehash(&Sha256::digest(info)).map_err(|_| Error::NotSupported)?;
         Ok(signature.to_bytes().into())
@@ -733,16 +733,16 @@ fn says_what_a_request_needs_and_leaves_a_smaller_buffer_alone() {
     let needed = needed as usize;
     let mut small = vec![0xa5; needed - 1];
     let (_, key) = signing_key();
-    let unsigned = csr::write(&mut small, &subject, &key, |_| panic!("nothing to sign yet"));
+    let unsigned = csr::write(&mut small, &subject, &key, None, |_| panic!("nothing to sign yet"));
     assert_eq!(unsigned, Err(Error::BufferTooSmall { needed: needed as u32 }));
     assert_eq!(small, vec![0xa5; needed - 1]);
 
     // The longest signature takes all of it.
     let mut exact = vec![0; needed];
-    let written = csr::write(&mut exact, &subject, &key, |_| Ok([0xff; 64]));
+    let written = csr::write(&mut exact, &subject, &key, None, |_| Ok([0xff; 64]));
     assert_eq!(written.map(<[u8]>::len), Ok(needed));
     // The shortest one takes less.
-    let written = csr::write(&mut exact, &subject, &key, |_| Ok([0; 64]));
+    let written = csr::write(&mut exact, &subject, &key, None, |_| Ok([0; 64]));
     assert_eq!(written.map(<[u8]>::len), Ok(needed - 2 * 32));
 }
 
@@ -784,6 +784,7 @@ fn refuses_subjects_outside_their_bounds() {
 fn passes_on_why_signing_failed() {
     let (_, key) = signing_key();
     let mut out = [0; csr::MAX_LEN];
-    let failed = csr::write(&mut out, &Subject::default(), &key, |_| Err(Error::Platform(-132)));
+    let failed =
+        csr::write(&mut out, &Subject::default(), &key, None, |_| Err(Error::Platform(-132)));
     assert_eq!(failed, Err(Error::Platform(-132)));
 }

@@ -35,8 +35,8 @@ pub use reference::*;
 /// The C library's error numbers.
 pub mod errno {
     pub use crate::{
-        EACCES, EBADMSG, EEXIST, EFBIG, EILSEQ, EINVAL, EIO, ENOBUFS, ENOENT, ENOSPC, ENOTSUP,
-        ENXIO, EPERM,
+        EACCES, EBADMSG, EBUSY, EEXIST, EFBIG, EILSEQ, EINVAL, EIO, ENOBUFS, ENOENT, ENOSPC,
+        ENOTSUP, ENXIO, EPERM,
     };
 }
 

@@ -39,6 +39,7 @@ pub const ENOENT: i32 = 2;
 pub const EIO: i32 = 5;
 pub const ENXIO: i32 = 6;
 pub const EACCES: i32 = 13;
+pub const EBUSY: i32 = 16;
 pub const EEXIST: i32 = 17;
 pub const EINVAL: i32 = 22;
 pub const EFBIG: i32 = 27;

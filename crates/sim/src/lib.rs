@@ -44,7 +44,8 @@ pub struct Config {
     pub profile: Profile,
     /// Longest storage asset, in bytes; TF-M's `PS_MAX_ASSET_SIZE` by default.
     pub max_asset_len: usize,
-    /// Most storage assets; TF-M's `PS_NUM_ASSETS` by default.
+    /// Most storage assets; by default as many as devid asks of TF-M for the
+    /// standard layout.
     pub max_assets: usize,
     /// Makes every random value follow from this seed: for tests alone.
     pub seed: Option<[u8; 32]>,
@@ -52,7 +53,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { profile: Profile::Rfc9783, max_asset_len: 2048, max_assets: 10, seed: None }
+        Self { profile: Profile::Rfc9783, max_asset_len: 2048, max_assets: 20, seed: None }
     }
 }
 

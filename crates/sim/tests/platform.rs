@@ -72,14 +72,15 @@ fn refuses_an_asset_one_byte_over_the_limit() {
 #[test]
 fn refuses_one_asset_more_than_there_is_room_for() {
     on_both(|mut sim| {
-        for n in 1..=10 {
+        let most = Config::default().max_assets as u32;
+        for n in 1..=most {
             sim.set(AssetId(n), b"x").unwrap();
         }
-        assert_eq!(sim.set(AssetId(11), b"x"), Err(Error::StorageFull));
-        sim.set(AssetId(10), b"replaced, for it is there").unwrap();
+        assert_eq!(sim.set(AssetId(most + 1), b"x"), Err(Error::StorageFull));
+        sim.set(AssetId(most), b"replaced, for it is there").unwrap();
         sim.remove(AssetId(1)).unwrap();
-        sim.set(AssetId(11), b"x").unwrap();
-        assert_eq!(sim.assets().unwrap().len(), 10);
+        sim.set(AssetId(most + 1), b"x").unwrap();
+        assert_eq!(sim.assets().unwrap().len(), most as usize);
     });
 }
 

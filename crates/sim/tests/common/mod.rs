@@ -13,12 +13,13 @@ pub(crate) const NOW: UnixTime = UnixTime(1_795_000_000);
 
 /// As [`Config::default`], and the same in every run.
 pub(crate) const SEEDED: Config =
-    Config { profile: Profile::Rfc9783, max_asset_len: 2048, max_assets: 10, seed: Some([7; 32]) };
+    Config { profile: Profile::Rfc9783, max_asset_len: 2048, max_assets: 20, seed: Some([7; 32]) };
 
 /// As TF-M's ITS: a long value takes several assets.
 pub(crate) const CHUNKED: Config = Config { max_asset_len: 512, max_assets: 40, ..SEEDED };
 
 pub(crate) const IDEVID: SlotId = SlotId(0x00);
+pub(crate) const LDEVID: SlotId = SlotId(0x01);
 pub(crate) const IAK: SlotId = SlotId(0x10);
 pub(crate) const SERIAL: SlotId = SlotId(0x30);
 pub(crate) const ENDPOINT: SlotId = SlotId(0x31);
