@@ -40,6 +40,23 @@
 #define DEVID_NO_TIME -1
 
 /**
+ * In the id of an identity's slot: its pending bank, where a rotation prepares
+ * the next key and chain. `slot | DEVID_PENDING` goes wherever an identity's
+ * slot goes.
+ */
+#define DEVID_PENDING 128
+
+/**
+ * For @c slot of a finding: it concerns the device, not a slot.
+ */
+#define DEVID_NO_SLOT 255
+
+/**
+ * A list of so many findings always suffices.
+ */
+#define DEVID_FINDINGS_MAX 32
+
+/**
  * What a slot holds.
  */
 enum devid_kind {
@@ -77,6 +94,24 @@ enum devid_slot_state {
      * A record that fails its digest: write or erase the slot.
      */
     DEVID_SLOT_CORRUPT = 2,
+};
+
+/**
+ * Where an identity stands in a rotation.
+ */
+enum devid_phase {
+    /**
+     * In none: the pending bank is empty.
+     */
+    DEVID_PHASE_SETTLED = 0,
+    /**
+     * A key or a chain is pending; the active ones are in use.
+     */
+    DEVID_PHASE_PENDING = 1,
+    /**
+     * The new ones are active and the old ones kept until they are confirmed.
+     */
+    DEVID_PHASE_ACTIVATED = 2,
 };
 
 /**
@@ -170,6 +205,39 @@ struct devid_checked {
      * Whether their validity was checked: true if a time was given.
      */
     bool validity_checked;
+};
+
+/**
+ * What devid_update() did.
+ */
+struct devid_applied {
+    /**
+     * Sequence number of the command, now the device's.
+     */
+    uint64_t sequence;
+    /**
+     * Whether the command's expiry was checked: it was if the command has one
+     * and a time was given.
+     */
+    bool expiry_checked;
+};
+
+/**
+ * One thing that is missing or wrong.
+ */
+struct devid_finding {
+    /**
+     * What it is: a @c devid_problem, or one that a later release knows.
+     */
+    uint8_t problem;
+    /**
+     * How much it matters: a @c devid_severity.
+     */
+    uint8_t severity;
+    /**
+     * The slot it concerns, or DEVID_NO_SLOT.
+     */
+    uint8_t slot;
 };
 
 #ifdef __cplusplus
@@ -272,6 +340,7 @@ int devid_slot_read(uint8_t slot, uint8_t *buf, size_t size, size_t *len);
  * @retval -ENXIO there is no such slot.
  * @retval -EFBIG the value is longer than the slot's limit.
  * @retval -ENOTSUP the slot is an identity.
+ * @retval -EACCES the slot is the factory's and the device is locked.
  * @retval -EBADMSG a certificate is malformed.
  * @retval -EPERM a certificate or chain was refused; see devid_last_error().
  * @retval -ENOSPC the storage is full.
@@ -281,23 +350,29 @@ int devid_slot_write(uint8_t slot, const uint8_t *value, size_t len);
 
 /**
  * Empties a slot, a corrupt one too. An identity loses its key as well: that
- * cannot be undone.
+ * cannot be undone. A pending bank loses what a rotation prepared.
  *
  * @param slot the slot's id.
  *
  * @retval 0 on success.
  * @retval -ENXIO there is no such slot.
  * @retval -ENOENT the slot is empty.
+ * @retval -EACCES the slot is the factory's and the device is locked.
+ * @retval -EBUSY the identity is in a rotation.
  * @retval -EIO the platform failed.
  */
 int devid_slot_erase(uint8_t slot);
 
 /**
- * Makes an identity's P-256 key in TF-M. It never leaves it.
+ * Makes an identity's P-256 key in TF-M, or its pending bank's. It never
+ * leaves it.
  *
  * @param slot the identity's slot id.
  *
  * @retval 0 on success.
+ * @retval -EACCES the identity is the factory's and the device is locked.
+ * @retval -EBUSY the pending bank holds a renewal, or what was replaced.
+ * @retval -ENOENT a pending key needs an active one.
  * @retval -ENXIO there is no such slot.
  * @retval -ENOTSUP the slot is no identity.
  * @retval -EEXIST there is a key already: erase the slot first.
@@ -355,7 +430,9 @@ int devid_id_csr(uint8_t slot,
 
 /**
  * Installs the certificate chain over an identity's key, whole or not at all;
- * it replaces a chain already there.
+ * it replaces a chain already there. In the pending bank it waits for
+ * devid_id_activate(); without a pending key there it is a renewal, over the
+ * active key.
  *
  * @param slot the identity's slot id.
  * @param chain concatenated DER certificates, leaf first.
@@ -369,6 +446,8 @@ int devid_id_csr(uint8_t slot,
  * @retval -ENXIO there is no such slot.
  * @retval -ENOTSUP the slot is no identity.
  * @retval -ENOENT there is no key.
+ * @retval -EACCES the identity is the factory's and the device is locked.
+ * @retval -EBUSY the identity is in a rotation.
  * @retval -EFBIG the chain is longer than the slot's limit.
  * @retval -EBADMSG a certificate is malformed.
  * @retval -EPERM the chain was refused: another key, wrong order, a bad
@@ -501,6 +580,508 @@ int devid_evidence(const uint8_t *challenge,
  * @retval -EIO the platform failed.
  */
 int devid_iak_public_key(uint8_t *buf, size_t size, size_t *len);
+
+/**
+ * Tells where an identity stands in a rotation.
+ *
+ * @param slot the identity's slot id.
+ * @param[out] phase where it stands.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p phase is NULL or not aligned.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_phase(uint8_t slot, enum devid_phase *phase);
+
+/**
+ * Makes the pending key and chain the active ones, or the pending chain over
+ * the same key, in one write. The old ones are kept until devid_id_confirm().
+ *
+ * @param slot the identity's slot id.
+ *
+ * @retval 0 on success.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT no chain is pending.
+ * @retval -EBUSY the last activation is neither confirmed nor rolled back.
+ * @retval -EACCES the identity is the factory's and the device is locked.
+ * @retval -EPERM the pending chain is over another key.
+ * @retval -EILSEQ a record, or the device's state, is corrupt.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_activate(uint8_t slot);
+
+/**
+ * Ends a rotation: destroys the old key and removes the old chain. There is no
+ * way back.
+ *
+ * @param slot the identity's slot id.
+ *
+ * @retval 0 on success.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT nothing was activated.
+ * @retval -EIO the platform failed; the next start goes on where this ended.
+ */
+int devid_id_confirm(uint8_t slot);
+
+/**
+ * Undoes a rotation as far as it went: an activated identity becomes again
+ * what it was, and what was new is dropped.
+ *
+ * @param slot the identity's slot id.
+ *
+ * @retval 0 on success.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT there is no rotation.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_rollback(uint8_t slot);
+
+/**
+ * Tells the PSA id of an identity's key, for a TLS stack that signs with it. A
+ * rotation changes it: ask anew after each activation.
+ *
+ * @param slot the identity's slot id.
+ * @param[out] key a @c psa_key_id_t.
+ *
+ * @retval 0 on success, also where there is no key yet.
+ * @retval -EINVAL @p key is NULL or not aligned.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -EBUSY the pending bank holds what was replaced.
+ */
+int devid_id_key(uint8_t slot, uint32_t *key);
+
+/**
+ * Makes a PKCS#10 certification request as devid_id_csr(), with bound evidence
+ * for the request's own key as its attribute id-aa-attestation.
+ *
+ * @param slot the identity's slot id.
+ * @param subject the subject, or NULL for an empty one.
+ * @param challenge the CA's challenge.
+ * @param challenge_len its length: 32, 48 or 64 bytes.
+ * @param[out] buf where the request goes, or NULL with @p size 0; untouched
+ *             on failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the request; on -ENOBUFS the size needed, for
+ *             this request: the signature's DER varies by a few bytes.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, the
+ *         challenge has another length, or an attribute of the subject is too
+ *         long or has a wrong character.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity, or the platform does not attest.
+ * @retval -ENOENT there is no key.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EILSEQ the attestation key's chain is corrupt.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_csr_with_evidence(uint8_t slot,
+                               const struct devid_subject *subject,
+                               const uint8_t *challenge,
+                               size_t challenge_len,
+                               uint8_t *buf,
+                               size_t size,
+                               size_t *len);
+
+/**
+ * Fetches evidence that vouches for an identity's key: as devid_evidence(), for
+ * the SHA-256 of a domain separator, the verifier's challenge and the key's
+ * SubjectPublicKeyInfo (docs/bound-evidence.md).
+ *
+ * @param slot the identity's slot id.
+ * @param challenge the verifier's challenge.
+ * @param challenge_len its length: 32, 48 or 64 bytes.
+ * @param[out] buf where the evidence goes, or NULL with @p size 0; untouched
+ *             on failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the evidence; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
+ *         the challenge has another length.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity, or the platform does not attest.
+ * @retval -ENOENT there is no key.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EILSEQ the attestation key's chain is corrupt.
+ * @retval -EIO the platform failed.
+ */
+int devid_bound_evidence(uint8_t slot,
+                         const uint8_t *challenge,
+                         size_t challenge_len,
+                         uint8_t *buf,
+                         size_t size,
+                         size_t *len);
+
+/**
+ * Reads what names this device: the instance id of its tokens (a UEID, 33
+ * bytes); without attestation 01 and the SHA-256 of the IDevID key's point.
+ *
+ * @param[out] buf where the id goes, or NULL with @p size 0; untouched on
+ *             failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the id; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, or @p len lies in @p buf.
+ * @retval -ENOENT there is neither attestation nor an IDevID key.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EIO the platform failed.
+ */
+int devid_instance_id(uint8_t *buf, size_t size, size_t *len);
+
+/**
+ * Locks the device: from now on the factory's slots change by an authorised
+ * devid_update() alone. Nothing undoes this but a full erase of the secure
+ * storage. Locking a locked device does nothing.
+ *
+ * @retval 0 on success.
+ * @retval -ENOENT a factory identity has no key or no chain.
+ * @retval -EBUSY a factory identity is in a rotation.
+ * @retval -EILSEQ a factory identity's record is corrupt.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_lock(void);
+
+/**
+ * Tells whether the device is locked; one whose state is corrupt is.
+ *
+ * @param[out] locked whether it is.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p locked is NULL.
+ * @retval -EIO the platform failed.
+ */
+int devid_is_locked(bool *locked);
+
+/**
+ * Returns to the factory's identity: destroys the keys and chains of all
+ * operational ones. Data slots stay. A reset that power interrupts is finished
+ * at the next start.
+ *
+ * @retval 0 on success.
+ * @retval -EILSEQ the device's state is corrupt.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_reset(void);
+
+/**
+ * Checks an update command, signed by one of the device's trust anchors, and
+ * applies it, whole or not at all (docs/update.md). Neither policies nor the
+ * lock bind it.
+ *
+ * @param command the command as it came.
+ * @param len its length in bytes.
+ * @param now seconds since 1970-01-01T00:00Z to check validity and expiry at,
+ *            or DEVID_NO_TIME.
+ * @param[out] applied what was applied, or NULL.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p command is NULL, @p len is 0, or @p applied not aligned.
+ * @retval -EBADMSG not an update command, or a certificate in it is malformed.
+ * @retval -EPERM refused: no anchor signed it, it is for another device, used
+ *         before, expired, unknown, or would remove the last anchor; or its
+ *         certificates were refused. See devid_last_error().
+ * @retval -ENXIO it names a slot that is not there.
+ * @retval -ENOTSUP it names a slot of another kind.
+ * @retval -ENOENT it names a slot or a key that is empty.
+ * @retval -EFBIG its value is longer than the slot's limit.
+ * @retval -EBUSY the identity is in a rotation.
+ * @retval -EILSEQ the device's state is corrupt.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_update(const uint8_t *command, size_t len, int64_t now, struct devid_applied *applied);
+
+/**
+ * Tells the sequence number of the last update applied: the next one's must be
+ * above it.
+ *
+ * @param[out] sequence the number; 0 before the first update.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p sequence is NULL or not aligned.
+ * @retval -EIO the platform failed.
+ */
+int devid_update_sequence(uint64_t *sequence);
+
+/**
+ * Lists what is missing or wrong with the device. Tries whether there is room
+ * for a rotation, by a record and a key that are removed again: not for a loop.
+ *
+ * @param now seconds since 1970-01-01T00:00Z to check validity at, or
+ *            DEVID_NO_TIME.
+ * @param[out] findings where the list goes, or NULL with @p size 0; untouched
+ *             on failure. DEVID_FINDINGS_MAX always suffice.
+ * @param size findings at @p findings.
+ * @param[out] count how many there are; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success, whatever was found.
+ * @retval -EINVAL a pointer is NULL or not aligned.
+ * @retval -ENOBUFS @p findings is too small.
+ * @retval -EIO the platform failed.
+ */
+int devid_status(int64_t now, struct devid_finding *findings, size_t size, size_t *count);
+
+/**
+ * Tells where an identity stands in a rotation.
+ *
+ * @param slot the identity's slot id.
+ * @param[out] phase where it stands.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p phase is NULL or not aligned.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_phase(uint8_t slot, enum devid_phase *phase);
+
+/**
+ * Makes the pending key and chain the active ones, or the pending chain over
+ * the same key, in one write. The old ones are kept until devid_id_confirm().
+ *
+ * @param slot the identity's slot id.
+ *
+ * @retval 0 on success.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT no chain is pending.
+ * @retval -EBUSY the last activation is neither confirmed nor rolled back.
+ * @retval -EACCES the identity is the factory's and the device is locked.
+ * @retval -EPERM the pending chain is over another key.
+ * @retval -EILSEQ a record, or the device's state, is corrupt.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_activate(uint8_t slot);
+
+/**
+ * Ends a rotation: destroys the old key and removes the old chain. There is no
+ * way back.
+ *
+ * @param slot the identity's slot id.
+ *
+ * @retval 0 on success.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT nothing was activated.
+ * @retval -EIO the platform failed; the next start goes on where this ended.
+ */
+int devid_id_confirm(uint8_t slot);
+
+/**
+ * Undoes a rotation as far as it went: an activated identity becomes again
+ * what it was, and what was new is dropped.
+ *
+ * @param slot the identity's slot id.
+ *
+ * @retval 0 on success.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -ENOENT there is no rotation.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_rollback(uint8_t slot);
+
+/**
+ * Tells the PSA id of an identity's key, for a TLS stack that signs with it. A
+ * rotation changes it: ask anew after each activation.
+ *
+ * @param slot the identity's slot id.
+ * @param[out] key a @c psa_key_id_t.
+ *
+ * @retval 0 on success, also where there is no key yet.
+ * @retval -EINVAL @p key is NULL or not aligned.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity.
+ * @retval -EBUSY the pending bank holds what was replaced.
+ */
+int devid_id_key(uint8_t slot, uint32_t *key);
+
+/**
+ * Makes a PKCS#10 certification request as devid_id_csr(), with bound evidence
+ * for the request's own key as its attribute id-aa-attestation.
+ *
+ * @param slot the identity's slot id.
+ * @param subject the subject, or NULL for an empty one.
+ * @param challenge the CA's challenge.
+ * @param challenge_len its length: 32, 48 or 64 bytes.
+ * @param[out] buf where the request goes, or NULL with @p size 0; untouched
+ *             on failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the request; on -ENOBUFS the size needed, for
+ *             this request: the signature's DER varies by a few bytes.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, the
+ *         challenge has another length, or an attribute of the subject is too
+ *         long or has a wrong character.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity, or the platform does not attest.
+ * @retval -ENOENT there is no key.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EILSEQ the attestation key's chain is corrupt.
+ * @retval -EIO the platform failed.
+ */
+int devid_id_csr_with_evidence(uint8_t slot,
+                               const struct devid_subject *subject,
+                               const uint8_t *challenge,
+                               size_t challenge_len,
+                               uint8_t *buf,
+                               size_t size,
+                               size_t *len);
+
+/**
+ * Fetches evidence that vouches for an identity's key: as devid_evidence(), for
+ * the SHA-256 of a domain separator, the verifier's challenge and the key's
+ * SubjectPublicKeyInfo (docs/bound-evidence.md).
+ *
+ * @param slot the identity's slot id.
+ * @param challenge the verifier's challenge.
+ * @param challenge_len its length: 32, 48 or 64 bytes.
+ * @param[out] buf where the evidence goes, or NULL with @p size 0; untouched
+ *             on failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the evidence; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
+ *         the challenge has another length.
+ * @retval -ENXIO there is no such slot.
+ * @retval -ENOTSUP the slot is no identity, or the platform does not attest.
+ * @retval -ENOENT there is no key.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EILSEQ the attestation key's chain is corrupt.
+ * @retval -EIO the platform failed.
+ */
+int devid_bound_evidence(uint8_t slot,
+                         const uint8_t *challenge,
+                         size_t challenge_len,
+                         uint8_t *buf,
+                         size_t size,
+                         size_t *len);
+
+/**
+ * Reads what names this device: the instance id of its tokens (a UEID, 33
+ * bytes); without attestation 01 and the SHA-256 of the IDevID key's point.
+ *
+ * @param[out] buf where the id goes, or NULL with @p size 0; untouched on
+ *             failure.
+ * @param size bytes at @p buf.
+ * @param[out] len length of the id; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL a pointer is NULL or not aligned, or @p len lies in @p buf.
+ * @retval -ENOENT there is neither attestation nor an IDevID key.
+ * @retval -ENOBUFS @p buf is too small.
+ * @retval -EIO the platform failed.
+ */
+int devid_instance_id(uint8_t *buf, size_t size, size_t *len);
+
+/**
+ * Locks the device: from now on the factory's slots change by an authorised
+ * devid_update() alone. Nothing undoes this but a full erase of the secure
+ * storage. Locking a locked device does nothing.
+ *
+ * @retval 0 on success.
+ * @retval -ENOENT a factory identity has no key or no chain.
+ * @retval -EBUSY a factory identity is in a rotation.
+ * @retval -EILSEQ a factory identity's record is corrupt.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_lock(void);
+
+/**
+ * Tells whether the device is locked; one whose state is corrupt is.
+ *
+ * @param[out] locked whether it is.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p locked is NULL.
+ * @retval -EIO the platform failed.
+ */
+int devid_is_locked(bool *locked);
+
+/**
+ * Returns to the factory's identity: destroys the keys and chains of all
+ * operational ones. Data slots stay. A reset that power interrupts is finished
+ * at the next start.
+ *
+ * @retval 0 on success.
+ * @retval -EILSEQ the device's state is corrupt.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_reset(void);
+
+/**
+ * Checks an update command, signed by one of the device's trust anchors, and
+ * applies it, whole or not at all (docs/update.md). Neither policies nor the
+ * lock bind it.
+ *
+ * @param command the command as it came.
+ * @param len its length in bytes.
+ * @param now seconds since 1970-01-01T00:00Z to check validity and expiry at,
+ *            or DEVID_NO_TIME.
+ * @param[out] applied what was applied, or NULL.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p command is NULL, @p len is 0, or @p applied not aligned.
+ * @retval -EBADMSG not an update command, or a certificate in it is malformed.
+ * @retval -EPERM refused: no anchor signed it, it is for another device, used
+ *         before, expired, unknown, or would remove the last anchor; or its
+ *         certificates were refused. See devid_last_error().
+ * @retval -ENXIO it names a slot that is not there.
+ * @retval -ENOTSUP it names a slot of another kind.
+ * @retval -ENOENT it names a slot or a key that is empty.
+ * @retval -EFBIG its value is longer than the slot's limit.
+ * @retval -EBUSY the identity is in a rotation.
+ * @retval -EILSEQ the device's state is corrupt.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_update(const uint8_t *command, size_t len, int64_t now, struct devid_applied *applied);
+
+/**
+ * Tells the sequence number of the last update applied: the next one's must be
+ * above it.
+ *
+ * @param[out] sequence the number; 0 before the first update.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p sequence is NULL or not aligned.
+ * @retval -EIO the platform failed.
+ */
+int devid_update_sequence(uint64_t *sequence);
+
+/**
+ * Lists what is missing or wrong with the device. Tries whether there is room
+ * for a rotation, by a record and a key that are removed again: not for a loop.
+ *
+ * @param now seconds since 1970-01-01T00:00Z to check validity at, or
+ *            DEVID_NO_TIME.
+ * @param[out] findings where the list goes, or NULL with @p size 0; untouched
+ *             on failure. DEVID_FINDINGS_MAX always suffice.
+ * @param size findings at @p findings.
+ * @param[out] count how many there are; on -ENOBUFS the size needed.
+ *
+ * @retval 0 on success, whatever was found.
+ * @retval -EINVAL a pointer is NULL or not aligned.
+ * @retval -ENOBUFS @p findings is too small.
+ * @retval -EIO the platform failed.
+ */
+int devid_status(int64_t now, struct devid_finding *findings, size_t size, size_t *count);
 
 #ifdef __cplusplus
 }  // extern "C"

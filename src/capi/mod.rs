@@ -7,6 +7,7 @@
 #![allow(rustdoc::broken_intra_doc_links, reason = "Doxygen's @param[out] is no link")]
 #![allow(clippy::missing_safety_doc, reason = "the @param lines are the contract")]
 
+pub mod life;
 mod ptr;
 #[cfg(feature = "shell")]
 mod shell;
@@ -18,7 +19,6 @@ use devid_core::Error;
 use devid_core::csr::Subject;
 use devid_core::device::{SlotInfo, SlotState};
 use devid_core::layout::{Kind, Policy, SlotId};
-use devid_core::time::UnixTime;
 
 use ptr::{Buffer, Place, bytes, text};
 use status::{report, report_last};
@@ -28,6 +28,11 @@ pub const DEVID_NAME_SIZE: usize = 24;
 
 /// For @p now: no time is known, and validity is not checked.
 pub const DEVID_NO_TIME: i64 = -1;
+
+/// In the id of an identity's slot: its pending bank, where a rotation prepares
+/// the next key and chain. `slot | DEVID_PENDING` goes wherever an identity's
+/// slot goes.
+pub const DEVID_PENDING: u8 = 0x80;
 
 /// Bytes that the longest subject attribute takes: 64 characters in UTF-8.
 const SUBJECT_MAX_LEN: usize = 256;
@@ -241,6 +246,7 @@ pub unsafe extern "C" fn devid_slot_read(
 /// @retval -ENXIO there is no such slot.
 /// @retval -EFBIG the value is longer than the slot's limit.
 /// @retval -ENOTSUP the slot is an identity.
+/// @retval -EACCES the slot is the factory's and the device is locked.
 /// @retval -EBADMSG a certificate is malformed.
 /// @retval -EPERM a certificate or chain was refused; see devid_last_error().
 /// @retval -ENOSPC the storage is full.
@@ -253,24 +259,30 @@ pub unsafe extern "C" fn devid_slot_write(slot: u8, value: *const u8, len: usize
 }
 
 /// Empties a slot, a corrupt one too. An identity loses its key as well: that
-/// cannot be undone.
+/// cannot be undone. A pending bank loses what a rotation prepared.
 ///
 /// @param slot the slot's id.
 ///
 /// @retval 0 on success.
 /// @retval -ENXIO there is no such slot.
 /// @retval -ENOENT the slot is empty.
+/// @retval -EACCES the slot is the factory's and the device is locked.
+/// @retval -EBUSY the identity is in a rotation.
 /// @retval -EIO the platform failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn devid_slot_erase(slot: u8) -> c_int {
     report(crate::with(|device| device.erase(SlotId(slot))))
 }
 
-/// Makes an identity's P-256 key in TF-M. It never leaves it.
+/// Makes an identity's P-256 key in TF-M, or its pending bank's. It never
+/// leaves it.
 ///
 /// @param slot the identity's slot id.
 ///
 /// @retval 0 on success.
+/// @retval -EACCES the identity is the factory's and the device is locked.
+/// @retval -EBUSY the pending bank holds a renewal, or what was replaced.
+/// @retval -ENOENT a pending key needs an active one.
 /// @retval -ENXIO there is no such slot.
 /// @retval -ENOTSUP the slot is no identity.
 /// @retval -EEXIST there is a key already: erase the slot first.
@@ -349,7 +361,9 @@ pub unsafe extern "C" fn devid_id_csr(
 }
 
 /// Installs the certificate chain over an identity's key, whole or not at all;
-/// it replaces a chain already there.
+/// it replaces a chain already there. In the pending bank it waits for
+/// devid_id_activate(); without a pending key there it is a renewal, over the
+/// active key.
 ///
 /// @param slot the identity's slot id.
 /// @param chain concatenated DER certificates, leaf first.
@@ -363,6 +377,8 @@ pub unsafe extern "C" fn devid_id_csr(
 /// @retval -ENXIO there is no such slot.
 /// @retval -ENOTSUP the slot is no identity.
 /// @retval -ENOENT there is no key.
+/// @retval -EACCES the identity is the factory's and the device is locked.
+/// @retval -EBUSY the identity is in a rotation.
 /// @retval -EFBIG the chain is longer than the slot's limit.
 /// @retval -EBADMSG a certificate is malformed.
 /// @retval -EPERM the chain was refused: another key, wrong order, a bad
@@ -383,7 +399,7 @@ pub unsafe extern "C" fn devid_id_install(
     let place = unsafe { Place::optional(checked) };
     report(place.and_then(|place| {
         let chain = chain?;
-        let now = (now != DEVID_NO_TIME).then_some(UnixTime(now));
+        let now = life::time(now);
         let checked = crate::with(|device| device.install(SlotId(slot), chain, now))?;
         if let Some(place) = place {
             place.put(devid_checked {

@@ -50,26 +50,29 @@ pub(super) unsafe fn text<'a>(text: *const c_char, max: usize) -> Result<Option<
     string.to_str().map(Some).map_err(|_| Error::InvalidArgument)
 }
 
-/// A C caller's buffer for a result: `size` bytes at `data`, its length to `len`.
+/// A C caller's buffer for a result: room for `size` items at `data`, bytes
+/// where nothing else is said, their count to `len`.
 ///
-/// Null with size 0 asks for the length alone.
-pub(super) struct Buffer {
-    data: *mut u8,
+/// Null with size 0 asks for the count alone.
+pub(super) struct Buffer<T = u8> {
+    data: *mut T,
     size: usize,
     len: NonNull<usize>,
 }
 
-impl Buffer {
+impl<T: Copy> Buffer<T> {
     /// # Safety
     ///
-    /// Where they are not null, `size` bytes at `data` and the `size_t` at `len`
+    /// Where they are not null, `size` items at `data` and the `size_t` at `len`
     /// must be writable until the C call returns, and nobody else's.
-    pub(super) unsafe fn new(data: *mut u8, size: usize, len: *mut usize) -> Result<Self, Error> {
+    pub(super) unsafe fn new(data: *mut T, size: usize, len: *mut usize) -> Result<Self, Error> {
         let len = aligned(len)?;
         let null_but_sized = data.is_null() && size != 0;
+        let bytes = size.checked_mul(size_of::<T>()).ok_or(Error::InvalidArgument)?;
         if null_but_sized
-            || !spans(data, size)
-            || overlap(data, size, len.as_ptr().cast(), size_of::<usize>())
+            || !data.is_aligned()
+            || !spans(data.cast(), bytes)
+            || overlap(data.cast(), bytes, len.as_ptr().cast(), size_of::<usize>())
         {
             return Err(Error::InvalidArgument);
         }
@@ -79,7 +82,8 @@ impl Buffer {
     /// Refuses an input that shares memory with this buffer or its length.
     pub(super) fn apart_from(&self, input: &[u8]) -> Result<(), Error> {
         let len = self.len.as_ptr().cast();
-        if overlap(self.data, self.size, input.as_ptr(), input.len())
+        let bytes = self.size * size_of::<T>();
+        if overlap(self.data.cast(), bytes, input.as_ptr(), input.len())
             || overlap(len, size_of::<usize>(), input.as_ptr(), input.len())
         {
             return Err(Error::InvalidArgument);
@@ -89,13 +93,13 @@ impl Buffer {
 
     /// Hands the value over whole, or its length alone with
     /// [`Error::BufferTooSmall`].
-    pub(super) fn fill(self, value: &[u8]) -> Result<(), Error> {
+    pub(super) fn fill(self, value: &[T]) -> Result<(), Error> {
         // SAFETY: not null and aligned, checked by `new`; writable by its contract.
         unsafe { self.len.write(value.len()) };
         if value.len() > self.size {
             return Err(Error::BufferTooSmall { needed: value.len() as u32 });
         }
-        // SAFETY: `value.len()` bytes fit, checked above; writable by the contract
+        // SAFETY: `value.len()` items fit, checked above; writable by the contract
         // of `new`; the value lies in devid's own memory, never in the caller's.
         unsafe { self.data.copy_from_nonoverlapping(value.as_ptr(), value.len()) };
         Ok(())
