@@ -74,12 +74,17 @@ SHELL_STATIC_SUBCMD_SET_CREATE(
 	id_commands,
 	COMMAND(gen, run_id, "<slot> Make an identity's key."),
 	COMMAND(pub, run_id, "<slot> Print an identity's public key."),
-	COMMAND(csr, run_id, "<slot> [cn=<text>] [serial=<text>] [o=<text>] "
+	COMMAND(csr, run_id, "<slot> [cn=<text>] [serial=<text>] [o=<text>] [challenge=<hex>] "
 			     "Print a certification request."),
 	COMMAND(install, run_id, "<slot> <value> [unix-time] Install the chain, leaf first."),
 	COMMAND(cert, run_id, "<slot> [index] Print one certificate; 0 is the leaf."),
 	COMMAND(chain, run_id, "<slot> Print the chain, leaf first."),
 	COMMAND(erase, run_id, "<slot> Destroy an identity's key and chain."),
+	COMMAND(phase, run_id, "<slot> Tell where an identity stands in a rotation."),
+	COMMAND(activate, run_id, "<slot> Make the pending key and chain the active ones."),
+	COMMAND(confirm, run_id, "<slot> End a rotation: destroy the old key and chain."),
+	COMMAND(rollback, run_id, "<slot> Undo a rotation as far as it went."),
+	COMMAND(evidence, run_id, "<slot> <challenge> Print evidence for an identity's key."),
 	SHELL_SUBCMD_SET_END);
 
 SHELL_STATIC_SUBCMD_SET_CREATE(
@@ -100,7 +105,11 @@ SHELL_STATIC_SUBCMD_SET_CREATE(
 SHELL_STATIC_SUBCMD_SET_CREATE(
 	devid_commands,
 	COMMAND(help, run, "List the commands with their arguments."),
-	COMMAND(status, run, "Tell what is there and what is missing."),
+	COMMAND(status, run, "[unix-time] List what is missing or wrong."),
+	COMMAND(info, run, "Tell the device's id, lock, group and last update."),
+	COMMAND(lock, run, "yes: Make the factory's slots final. Nothing undoes this."),
+	COMMAND(reset, run, "yes: Return to the factory's identity."),
+	COMMAND(update, run, "<value> [unix-time] Apply a command signed by a trust anchor."),
 	GROUP(slot, &slot_commands, "Provisioning slots."),
 	GROUP(id, &id_commands, "Identities: key and certificate chain."),
 	GROUP(token, &token_commands, "PSA attestation tokens."),

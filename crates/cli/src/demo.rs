@@ -97,8 +97,8 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
     story.more(format!("It is kept in {}.", dir.display()))?;
 
     story.tell("status", "It says what is missing, and what to do:")?;
-    for line in missing(&mut device)?.lines() {
-        story.more(line)?;
+    for finding in findings(&mut device)? {
+        story.more(finding)?;
     }
 
     device.write(serial, b"SN-0001")?;
@@ -143,7 +143,7 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
 
     drop(device);
     let mut device = boot(dir, &mut scratch)?;
-    if !missing(&mut device)?.is_empty() {
+    if findings(&mut device)?.iter().any(|finding| finding.contains(" error ")) {
         return Err("the device misses something after the reboot".into());
     }
     let present = device.slots().filter(|slot| slot.state != SlotState::Empty).count();
@@ -229,12 +229,12 @@ fn boot<'s>(dir: &Path, scratch: &'s mut [u8]) -> Result<Device<'s, Sim>, Failed
     Ok(Device::open(Sim::open(dir, Config::default())?, STANDARD, scratch)?)
 }
 
-/// What `devid status` calls missing, a line each.
-fn missing(device: &mut Device<'_, Sim>) -> Result<String, Failed> {
+/// What the device finds missing or wrong with itself, a line each.
+fn findings(device: &mut Device<'_, Sim>) -> Result<Vec<String>, Failed> {
     let mut status = String::new();
     Console::new(&mut []).run(device, &["status"], &mut status).map_err(|f| f.to_string())?;
     let lines = status.lines().filter_map(|line| line.strip_prefix("STATUS: "));
-    Ok(lines.filter(|line| line.contains(" missing: ")).map(|line| format!("{line}\n")).collect())
+    Ok(lines.map(str::to_owned).collect())
 }
 
 /// Makes sure that the verifier refuses a token, and for that reason.

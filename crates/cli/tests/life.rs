@@ -63,7 +63,7 @@ fn the_demo_keeps_what_another_run_can_check() {
 
     let sim = devid(&["sim", "--dir", text(dir.path())], "status\nid chain idevid\n");
     assert_eq!(sim.status.code(), Some(0), "{}", stderr(&sim));
-    assert!(stdout(&sim).contains("STATUS: idevid ok"));
+    assert!(stdout(&sim).contains("STATUS-END: errors=0 "));
 
     let again = devid(&["demo", "--dir", text(dir.path())], "");
     assert_eq!(again.status.code(), Some(1));

@@ -43,6 +43,8 @@ pub enum Failure {
     LoadIncomplete(usize),
     /// The bytes loaded have another digest than announced; they were dropped.
     LoadDigest,
+    /// What cannot be undone was not said to be meant.
+    NotMeant,
     /// The output could not be written.
     Output,
 }
@@ -111,6 +113,7 @@ impl fmt::Display for Failure {
             Self::LoadDigest => {
                 f.write_str("the bytes loaded have another digest and were dropped; load again")
             }
+            Self::NotMeant => f.write_str("this cannot be undone; say 'yes' after it"),
             Self::Output => f.write_str("the output failed; try again"),
         }
     }
@@ -143,12 +146,13 @@ const fn advice(error: Error) -> &'static str {
         Error::AlreadyExists => "to start anew, 'id erase' first",
         Error::TooLarge { .. } => "give a shorter value, or enlarge the limit in the configuration",
         Error::BufferTooSmall { .. } => "enlarge the buffer in the configuration",
-        Error::Denied => "see 'slot info' for the policy",
+        Error::Denied => "the device is locked; have an update signed by a trust anchor",
         Error::NotSupported => "see 'slot info' for the slot's kind, 'help' for the commands",
         Error::Corrupt => "erase the slot or write it anew",
         Error::StorageFull => "erase a slot, or raise the storage's limits",
         Error::Malformed { .. } => "give DER, complete and with nothing after it",
         Error::Refused(_) => "have the chain issued as RFC 5280 asks, leaf first",
+        Error::Busy => "'id confirm' it or 'id rollback' it first",
         Error::Platform(_) => "look the status up in psa/error.h, then try again",
     }
 }

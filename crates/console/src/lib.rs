@@ -25,6 +25,7 @@ mod command;
 mod failure;
 mod load;
 mod show;
+mod status;
 mod text;
 
 use core::fmt::{self, Write};
@@ -32,9 +33,10 @@ use core::fmt::{self, Write};
 use devid_core::Error;
 use devid_core::csr::Subject;
 use devid_core::device::{Device, SlotInfo, SlotState};
+use devid_core::identity::Phase;
 use devid_core::key::PublicKey;
 use devid_core::layout::{Kind, Policy, SlotId};
-use devid_core::limits::{MAX_CHAIN_CERTS, MAX_SLOTS};
+use devid_core::limits::MAX_CHAIN_CERTS;
 use devid_core::platform::{Digest, Platform};
 use devid_core::time::UnixTime;
 use devid_core::x509::Certificate;
@@ -87,7 +89,11 @@ impl<'b> Console<'b> {
         let first = args.next().unwrap_or("");
         match command.verb {
             Verb::Help => help(out),
-            Verb::Status => status(device, out),
+            Verb::Status => {
+                let now = args_time(Some(first).filter(|first| !first.is_empty()))?;
+                status::list(device, now, out)
+            }
+            Verb::Info => status::info(device, out),
             Verb::SlotList => slot_list(device, out),
             Verb::SlotInfo => slot_info(device, find(device, first)?, out),
             Verb::SlotRead => slot_read(device, find(device, first)?, out),
@@ -113,14 +119,20 @@ impl<'b> Console<'b> {
             }
             Verb::IdCsr => {
                 let slot = find(device, first)?;
-                let subject = subject(args).ok_or(Failure::UnknownArgument(command))?;
-                let len = device.csr(slot, &subject)?.len();
+                let (subject, challenge) =
+                    request(args).ok_or(Failure::UnknownArgument(command))?;
+                let len = match challenge {
+                    None => device.csr(slot, &subject)?.len(),
+                    Some(challenge) => self.challenge(device, challenge, |device, challenge| {
+                        Ok(device.csr_with_evidence(slot, &subject, challenge)?.len())
+                    })?,
+                };
                 returned(device, len, "CSR", out)
             }
             Verb::IdInstall => {
                 let slot = find(device, first)?;
                 let value = args.next();
-                let now = args.next().map(number).transpose()?.map(UnixTime);
+                let now = args_time(args.next())?;
                 let checked = self.consume(device, value, |device, chain| {
                     Ok(device.install(slot, chain, now)?)
                 })?;
@@ -146,6 +158,57 @@ impl<'b> Console<'b> {
                 }
                 device.erase(slot)?;
                 ok(out)
+            }
+            Verb::IdPhase => {
+                let phase = match device.phase(find(device, first)?)? {
+                    Phase::Settled => "settled",
+                    Phase::Pending => "pending",
+                    Phase::Activated => "activated",
+                };
+                writeln!(out, "PHASE: {phase}")?;
+                Ok(())
+            }
+            Verb::IdActivate => {
+                let slot = find(device, first)?;
+                device.activate(slot)?;
+                ok(out)
+            }
+            Verb::IdConfirm => {
+                let slot = find(device, first)?;
+                device.confirm(slot)?;
+                ok(out)
+            }
+            Verb::IdRollback => {
+                let slot = find(device, first)?;
+                device.rollback(slot)?;
+                ok(out)
+            }
+            Verb::IdEvidence => {
+                let slot = find(device, first)?;
+                let challenge = args.next().unwrap_or("");
+                let len = self.challenge(device, challenge, |device, challenge| {
+                    Ok(device.bound_evidence(slot, challenge)?.len())
+                })?;
+                returned(device, len, "EVIDENCE", out)
+            }
+            Verb::Lock => {
+                meant(first)?;
+                device.lock()?;
+                ok(out)
+            }
+            Verb::Reset => {
+                meant(first)?;
+                device.reset()?;
+                ok(out)
+            }
+            Verb::Update => {
+                let now = args_time(args.next())?;
+                let applied = self.consume(device, Some(first), |device, command| {
+                    Ok(device.update(command, now)?)
+                })?;
+                let expiry = if applied.expiry_checked { "checked" } else { "not-checked" };
+                writeln!(out, "APPLIED: sequence={} expiry={expiry}", applied.sequence)?;
+                Ok(())
             }
             Verb::TokenGet => {
                 let len = self.challenge(device, first, |device, challenge| {
@@ -248,6 +311,15 @@ fn number<T: core::str::FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| Failure::NotANumber)
 }
 
+fn args_time(text: Option<&str>) -> Result<Option<UnixTime>, Failure> {
+    Ok(text.map(number).transpose()?.map(UnixTime))
+}
+
+/// Asks for a word more before what cannot be undone.
+fn meant(word: &str) -> Result<(), Failure> {
+    if word == "yes" { Ok(()) } else { Err(Failure::NotMeant) }
+}
+
 /// PSA takes challenges of these sizes alone.
 fn check_challenge(len: usize) -> Result<(), Failure> {
     if matches!(len, 32 | 48 | 64) { Ok(()) } else { Err(Failure::ChallengeLength(len)) }
@@ -270,22 +342,24 @@ fn data_slot<P: Platform>(device: &Device<'_, P>, text: &str) -> Result<SlotId, 
     }
 }
 
-/// The subject's attributes, each at most once.
-fn subject<'w>(words: impl Iterator<Item = &'w str>) -> Option<Subject<'w>> {
+/// The subject's attributes and a challenge, each at most once.
+fn request<'w>(words: impl Iterator<Item = &'w str>) -> Option<(Subject<'w>, Option<&'w str>)> {
     let mut subject = Subject::default();
+    let mut challenge = None;
     for word in words {
         let (name, text) = text::split(word, b'=')?;
         let attribute = match name {
             "cn" => &mut subject.common_name,
             "serial" => &mut subject.serial_number,
             "o" => &mut subject.organization,
+            "challenge" => &mut challenge,
             _ => return None,
         };
         if attribute.replace(text).is_some() {
             return None;
         }
     }
-    Some(subject)
+    Some((subject, challenge))
 }
 
 fn ok(out: &mut dyn Write) -> Result<(), Failure> {
@@ -297,7 +371,7 @@ fn help(out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "{command}\n    {}", command.help)?;
     }
     out.write_str(
-        "<slot> is a name or 0x id; <value> is hex:..., base64:... or text:..., or - for what was loaded\n",
+        "<slot> is a name or 0x id, <name>/pending its pending bank; <value> is hex:..., base64:... or text:..., or - for what was loaded\n",
     )?;
     Ok(())
 }
@@ -366,74 +440,6 @@ fn slot_read<P: Platform>(
     let (_, digest) = device.returned(len)?;
     writeln!(out, "SECRET: {len} {}", Hex(&digest))?;
     Ok(())
-}
-
-/// One line a slot, and one for attestation: `ok`, `empty`, `missing` or
-/// `wrong`, and what to do.
-fn status<P: Platform>(device: &mut Device<'_, P>, out: &mut dyn Write) -> Result<(), Failure> {
-    for place in 0..MAX_SLOTS {
-        let Some(slot) = device.slots().nth(place).map(|slot| slot.def.id) else { break };
-        slot_status(device, slot, out)?;
-    }
-    match device.token_len(32) {
-        Ok(len) => writeln!(out, "STATUS: attestation ok: a token has {len} bytes")?,
-        Err(error) => {
-            writeln!(out, "STATUS: attestation missing: {}: {error}", error.errno().name())?;
-        }
-    }
-    Ok(())
-}
-
-fn slot_status<P: Platform>(
-    device: &mut Device<'_, P>,
-    slot: SlotId,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let SlotInfo { def, state } = device.slot(slot)?;
-    let key = match def.kind {
-        Kind::Identity => device.public_key(slot),
-        Kind::Chain => device.iak_public_key(),
-        Kind::Anchor | Kind::Data => Err(Error::NotFound),
-    };
-    write!(out, "STATUS: {} ", def.name)?;
-    match (def.kind, key, state) {
-        (_, _, SlotState::Corrupt) => {
-            writeln!(out, "wrong: corrupt; erase it or write it anew")?;
-        }
-        (Kind::Identity, Err(Error::NotFound), _) => {
-            writeln!(out, "missing: no key; 'id gen {}'", def.name)?;
-        }
-        (Kind::Identity, Err(error), _) => {
-            writeln!(out, "wrong: {}: {error}", error.errno().name())?;
-        }
-        (Kind::Identity, Ok(_), SlotState::Empty) => {
-            writeln!(
-                out,
-                "missing: no certificate; 'id csr {0}', then 'id install {0} -'",
-                def.name
-            )?;
-        }
-        (Kind::Chain, _, SlotState::Empty) => {
-            writeln!(out, "missing: evidence carries no chain; 'slot write {} -'", def.name)?;
-        }
-        (_, _, SlotState::Empty) => writeln!(out, "empty")?,
-        (Kind::Identity | Kind::Chain, Ok(key), _) => match leaf_key(device, slot) {
-            Ok(leaf) if leaf == key => {
-                writeln!(out, "ok: the chain certifies the key; validity not checked")?;
-            }
-            Ok(_) => writeln!(out, "wrong: the chain certifies another key")?,
-            Err(error) => writeln!(out, "wrong: {}: {error}", error.errno().name())?,
-        },
-        (Kind::Chain, Err(_), _) => {
-            writeln!(out, "ok: a chain; the platform does not tell its key")?;
-        }
-        (_, _, SlotState::Present { len, .. }) => writeln!(out, "ok: {len} bytes")?,
-    }
-    Ok(())
-}
-
-fn leaf_key<P: Platform>(device: &mut Device<'_, P>, slot: SlotId) -> Result<PublicKey, Error> {
-    Ok(Certificate::parse(device.certificate(slot, 0)?)?.public_key)
 }
 
 fn public_key<P: Platform>(
