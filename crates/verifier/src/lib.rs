@@ -11,13 +11,11 @@
 #![forbid(unsafe_code)]
 
 mod appraisal;
-mod bound;
 pub mod cca;
 mod certificate;
 pub mod cmw;
 pub mod corim;
 mod crypto;
-pub mod csr;
 mod development;
 mod document;
 pub mod ear;
@@ -35,7 +33,6 @@ pub mod reuse;
 mod verifier;
 
 pub use appraisal::Appraisal;
-pub use bound::BoundChallenge;
 pub use document::{DocumentCheck, DocumentReport};
 pub use endorsements::Endorsements;
 pub use keys::{KeySet, KeySource};

@@ -35,8 +35,7 @@ pub enum Check {
     Software,
     /// The key is none that everybody has.
     DevelopmentKey,
-    /// Tokens that belong together are bound to each other, and to the key that
-    /// they vouch for.
+    /// Tokens that belong together are bound to each other.
     Binding,
     /// The key did not sign other bytes with the same ECDSA nonce.
     NonceReuse,
@@ -84,8 +83,6 @@ pub struct Report<'t> {
     pub cca: Option<cca::Claims<'t>>,
     /// The claims of a key attestation token, if they follow the rules.
     pub key_attestation: Option<KeyAttestation<'t>>,
-    /// The key that a certification request is for, as DER SubjectPublicKeyInfo.
-    pub requested_key: Option<&'t [u8]>,
     /// What should be the challenge, wherever the evidence has it.
     pub nonce: Option<&'t [u8]>,
     /// The signature, if it is a valid one by ECDSA and of a trusted key.
@@ -197,7 +194,6 @@ impl Report<'_> {
             claims: None,
             cca: None,
             key_attestation: None,
-            requested_key: None,
             nonce: None,
             signature_use: None,
             outcomes: [const { Outcome::NONE }; Check::ALL.len()],

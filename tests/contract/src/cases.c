@@ -139,7 +139,7 @@ static bool lists_every_slot_once(void)
 		EXPECT(memcmp(same.name, info.name, sizeof(info.name)) == 0);
 		count++;
 	}
-	EXPECT(count == 7);
+	EXPECT(count == 8);
 	EXPECT(devid_slot_at(count, &info) == -ENOENT);
 	EXPECT(devid_slot_at(SIZE_MAX, &info) == -ENOENT);
 	return true;
