@@ -132,6 +132,14 @@ pub(crate) fn read_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, String> {
     Ok(keys)
 }
 
+/// The one key in a file.
+pub(crate) fn read_key(path: &Path) -> Result<PublicKey, String> {
+    match <[_; 1]>::try_from(read_keys(&[path.to_path_buf()])?) {
+        Ok([key]) => Ok(key),
+        Err(keys) => Err(named(path, &format_args!("{} keys where one is wanted", keys.len()))),
+    }
+}
+
 /// An error with the file that it is about.
 pub(crate) fn named(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("{}: {error}", printable(&path.to_string_lossy()))

@@ -3,7 +3,6 @@
 //! them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -11,12 +10,11 @@ use devid_verifier::ear::{self, Ear, Issuance, Names, VerifierId};
 use devid_verifier::{Challenge, Report, UnixTime};
 use p256::ecdsa::SigningKey;
 use p256::ecdsa::signature::Signer as _;
-use p256::elliptic_curve::SecretKey;
-use p256::pkcs8::DecodePrivateKey;
 use serde::Serialize;
 
 use crate::Exit;
-use crate::document::{self, named};
+use crate::document;
+use crate::secret::read_signing_key;
 
 /// Look at attestation results (EAR)
 #[derive(clap::Subcommand)]
@@ -100,13 +98,7 @@ impl IssueArgs {
             NamesArg::Draft => Names::Draft,
             NamesArg::Veraison => Names::Veraison,
         };
-        let pem = fs::read_to_string(path).map_err(|error| named(path, &error))?;
-        let pem = zeroize::Zeroizing::new(pem);
-        let key = SecretKey::<p256::NistP256>::from_pkcs8_pem(&pem)
-            .ok()
-            .or_else(|| SecretKey::from_sec1_pem(&pem).ok())
-            .ok_or_else(|| named(path, &"not a P-256 private key in PEM"))?;
-        Ok(Some(Issuer { form, names, key: key.into() }))
+        Ok(Some(Issuer { form, names, key: read_signing_key(path)? }))
     }
 }
 
@@ -129,6 +121,7 @@ impl Issuer {
             },
             nonce: match challenge {
                 Challenge::Expected(nonce) => Some(nonce),
+                Challenge::Bound(bound) => Some(bound.challenge()),
                 Challenge::Any | Challenge::NotGiven => None,
             },
             policy_id,

@@ -11,6 +11,7 @@ mod ear;
 mod input;
 #[cfg(feature = "service")]
 mod registry;
+mod secret;
 #[cfg(feature = "service")]
 mod serve;
 mod sim;
@@ -20,7 +21,8 @@ mod verify;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Device identity that others can check.
 #[derive(Parser)]
@@ -67,6 +69,11 @@ Exit status:
   1  at least one verdict is fail
   2  wrong usage
   3  a file or key could not be read (outranks 1)";
+
+/// Ends the program as clap does where arguments do not go together.
+fn wrong_usage(message: &str) -> ! {
+    Cli::command().error(ErrorKind::ArgumentConflict, message).exit()
+}
 
 fn main() -> ExitCode {
     // clap itself exits with 2 on wrong usage.

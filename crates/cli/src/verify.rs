@@ -11,17 +11,21 @@ use devid_core::time::UnixTime as CoreTime;
 use devid_verifier::json::ReportJson;
 use devid_verifier::keys::{KeyError, KeySet, MacKey, PublicKey, Sources};
 use devid_verifier::reuse::SignatureMemory;
-use devid_verifier::{Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier, cmw};
+use devid_verifier::{
+    BoundChallenge, Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier, cmw, csr,
+};
 use indicatif::ProgressBar;
 
 use crate::batch::{self, Input, Trouble};
-use crate::document::print_verdict;
+use crate::document::{print_verdict, read_key};
 use crate::input::printable;
 use crate::{Exit, appraisal, ear};
 
 /// Check tokens against keys or trust anchors
 ///
-/// A token passes if its signature is that of a trusted key and no check failed.
+/// A token passes if its signature is that of a trusted key and no check failed. A
+/// certification request (PKCS#10) passes if the token in it does, vouches for the
+/// request's key, and that key signed the request.
 #[derive(clap::Args)]
 #[command(after_help = crate::VERDICT_EXIT_STATUS)]
 pub(crate) struct Args {
@@ -44,6 +48,12 @@ pub(crate) struct Args {
     /// The challenge that was sent, or `any` to let replays through
     #[arg(long, value_name = "HEX|any", value_parser = parse_challenge)]
     challenge: Option<GivenChallenge>,
+
+    /// Key that the token must vouch for, in the forms of --key: its nonce is then
+    /// the hash of challenge and key. The evidence in a certification request has
+    /// to vouch for the request's key without being told
+    #[arg(long, value_name = "FILE", requires = "challenge")]
+    bound_key: Option<PathBuf>,
 
     #[command(flatten)]
     appraisal: appraisal::AppraisalArgs,
@@ -69,7 +79,8 @@ pub(crate) struct Args {
     #[arg(long)]
     stream: bool,
 
-    /// Tokens; `-` is standard input, a directory stands for all files in it
+    /// Tokens, or certification requests with one in them, DER or PEM; `-` is
+    /// standard input, a directory stands for all files in it
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -85,9 +96,10 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
     let at = args.at.unwrap_or_else(UnixTime::now);
     let given = trust(args).and_then(|trust| {
         let (known, issuer) = (args.appraisal.read(at)?, args.ear.issuer()?);
-        Ok((trust, known, issuer))
+        let bound_key = args.bound_key.as_deref().map(read_key).transpose()?;
+        Ok((trust, known, issuer, bound_key))
     });
-    let ((keys, anchors), known, issuer) = match given {
+    let ((keys, anchors), known, issuer, bound_key) = match given {
         Ok(given) => given,
         Err(error) => {
             eprintln!("devid: {error}");
@@ -101,10 +113,16 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
         policy,
         appraisal: known.appraisal(),
     };
-    let challenge = match &args.challenge {
-        None => Challenge::NotGiven,
-        Some(GivenChallenge::Any) => Challenge::Any,
-        Some(GivenChallenge::Bytes(bytes)) => Challenge::Expected(bytes),
+    let challenge = match (&args.challenge, &bound_key) {
+        (None, _) => Challenge::NotGiven,
+        (Some(GivenChallenge::Any), None) => Challenge::Any,
+        (Some(GivenChallenge::Any), Some(_)) => {
+            crate::wrong_usage("--bound-key needs the challenge that was sent, not `any`")
+        }
+        (Some(GivenChallenge::Bytes(bytes)), None) => Challenge::Expected(bytes),
+        (Some(GivenChallenge::Bytes(bytes)), Some(key)) => {
+            Challenge::Bound(BoundChallenge::new(bytes, key))
+        }
     };
 
     let stance = known.appraisal().policy.map(|policy| policy.nonce_reuse).unwrap_or_default();
@@ -151,7 +169,9 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
             break;
         }
         let tokens = batch::in_parallel(&some, |input| {
-            input.load().map(|token| cmw::to_cbor(token.into()).map(Cow::into_owned))
+            input.load().map(|token| {
+                cmw::to_cbor(token.into()).and_then(csr::from_pem).map(Cow::into_owned)
+            })
         });
         let named: Vec<_> = some.iter().map(|input| input.name.as_str()).zip(&tokens).collect();
         let mut checked = batch::in_parallel(&named, |(name, token)| {

@@ -280,3 +280,52 @@ fn help_documents_the_exit_codes() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("Exit status:"));
     }
 }
+
+#[test]
+fn verifies_what_vouches_for_a_key() {
+    let bound = |name: &str| Path::new("../bound").join(name);
+    let [key, token, der, pem, bare] =
+        ["ldevid.pem", "bound.cbor", "request.der", "request.pem", "bare.der"]
+            .map(|name| vector(bound(name).to_str().unwrap()));
+    let for_key = ["--json", "--bound-key", key.to_str().unwrap()];
+    let output = verify(&for_key, &[token.clone(), der.clone()]);
+    exits(&output, 0);
+    assert!(lines(&output).iter().all(|line| result(line, "binding") == "pass"));
+    // A request names its key by itself; a token does not.
+    let output = verify(&["--json"], &[der, pem]);
+    exits(&output, 0);
+    let requested = lines(&output)[0]["requested_key"].as_str().unwrap().to_owned();
+    assert!(requested.starts_with("3059301306072a8648ce3d0201"), "{requested}");
+    exits(&verify(&[], std::slice::from_ref(&token)), 1);
+
+    let output = verify(&["--json"], &[bare]);
+    exits(&output, 1);
+    assert_eq!(result(&lines(&output)[0], "decode"), "fail");
+    let other = vector("iak.pem");
+    let output = verify(&["--json", "--bound-key", other.to_str().unwrap()], &[token]);
+    exits(&output, 1);
+    assert_eq!(result(&lines(&output)[0], "binding"), "fail");
+}
+
+#[test]
+fn a_key_is_bound_under_a_challenge_alone() {
+    let (key, token) = (vector("iak.pem"), vector("rfc9783.cbor"));
+    let run = |challenge: &[&str], key: &Path| {
+        let mut command = devid();
+        command.arg("verify").args(challenge).arg("--bound-key").arg(key);
+        command.arg(&token).output().unwrap()
+    };
+    exits(&run(&[], &key), 2);
+    let any = run(&["--challenge", "any"], &key);
+    exits(&any, 2);
+    assert!(String::from_utf8_lossy(&any.stderr).contains("needs the challenge that was sent"));
+    exits(&run(&["--challenge", NONCE], &vector("iak.hmac")), 3);
+
+    let folder = tempfile::tempdir().unwrap();
+    let two = folder.path().join("two.pem");
+    let keys = [fs::read(&key).unwrap(), fs::read(vector("leaf.pem")).unwrap()];
+    fs::write(&two, keys.concat()).unwrap();
+    let output = run(&["--challenge", NONCE], &two);
+    exits(&output, 3);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("2 keys where one is wanted"));
+}

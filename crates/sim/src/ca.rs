@@ -6,6 +6,7 @@ use std::fmt;
 
 use devid_core::key::PublicKey;
 use devid_core::time::UnixTime;
+use devid_verifier::{Challenge, Check, Verdict, Verifier};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use rcgen::{
@@ -29,6 +30,12 @@ pub struct ThrowAwayCa {
     valid_from: OffsetDateTime,
 }
 
+/// A trust anchor of a device, whose key signs update commands.
+pub struct ThrowAwayAnchor {
+    der: Vec<u8>,
+    key: Key,
+}
+
 /// Why a certification request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CsrError {
@@ -38,6 +45,8 @@ pub enum CsrError {
     Key,
     /// The request is not signed by the key it names: no proof of possession.
     Signature,
+    /// There is no evidence in the request, or that check of it did not pass.
+    Evidence(Check),
 }
 
 impl ThrowAwayCa {
@@ -98,6 +107,25 @@ impl ThrowAwayCa {
         Ok(self.chain(&key, subject))
     }
 
+    /// Issues for a request once the evidence in it passes too: an attested
+    /// platform vouched for the request's key under that challenge.
+    pub fn issue_attested(
+        &self,
+        csr: &[u8],
+        verifier: &Verifier<'_>,
+        challenge: &[u8],
+    ) -> Result<Vec<u8>, CsrError> {
+        let report = verifier.verify(csr, Challenge::Expected(challenge));
+        if report.requested_key.is_none() {
+            return Err(CsrError::Evidence(Check::Decode));
+        }
+        if report.verdict() != Verdict::Pass {
+            let failed = report.outcomes().find(|(_, outcome)| outcome.failed());
+            return Err(CsrError::Evidence(failed.map_or(Check::Signature, |(check, _)| check)));
+        }
+        self.issue(csr)
+    }
+
     /// Certifies a key that cannot ask by itself, as the IAK. Returns the chain
     /// below the root, leaf first, as concatenated DER.
     pub fn certify(&self, key: &PublicKey, common_name: &str) -> Vec<u8> {
@@ -112,6 +140,34 @@ impl ThrowAwayCa {
         let leaf =
             params.signed_by(&Point(*key), &self.issuing).expect("the parameters are complete");
         [leaf.der(), self.issuing_der.as_slice()].concat()
+    }
+}
+
+impl ThrowAwayAnchor {
+    /// Makes the anchor, valid for 30 days from `now` on. Its keyUsage lets it
+    /// sign certificates, and commands where `signs_commands`.
+    ///
+    /// # Panics
+    /// Where `now` is beyond the year 9999.
+    pub fn new(name: &str, now: UnixTime, signs_commands: bool) -> Self {
+        let valid_from = OffsetDateTime::from_unix_timestamp(now.0).expect("a year below 10000");
+        let key = Key::random();
+        let mut params = ca_params(name, &key, valid_from, 0);
+        if signs_commands {
+            params.key_usages.push(KeyUsagePurpose::DigitalSignature);
+        }
+        let der = params.self_signed(&key).expect("the parameters are complete").der().to_vec();
+        Self { der, key }
+    }
+
+    /// The certificate in DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The private key. It is nobody's secret: the anchor is for development.
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.key.private
     }
 }
 
@@ -190,6 +246,7 @@ impl fmt::Display for CsrError {
         f.write_str(match self {
             Self::Malformed => "not a certification request in DER",
             Self::Key => "the key is not on P-256",
+            Self::Evidence(check) => return write!(f, "the evidence is refused: {}", check.name()),
             Self::Signature => "no proof of possession: the request is not signed by its key",
         })
     }

@@ -24,7 +24,7 @@ const COLLECTION_TYPE: &str = "__cmwc_t";
 pub(crate) const KEY_ATTESTATION: &str = "tag:ietf.org,2024-02-29:rats/kat";
 
 /// The tags that stand for CoAP content formats (RFC 9277, 4.3).
-const FORMAT_TAGS: std::ops::RangeInclusive<u64> = 1_668_546_817..=1_668_612_095;
+pub(crate) const FORMAT_TAGS: std::ops::RangeInclusive<u64> = 1_668_546_817..=1_668_612_095;
 
 /// Indicator bit: the value is evidence.
 const EVIDENCE: i64 = 1 << 2;

@@ -7,7 +7,8 @@ use devid_core::cbor::{Fault, Key, Reader, UnknownKeys};
 use devid_core::token::Profile;
 
 use crate::cca;
-use crate::cmw::{Collection, Item, KEY_ATTESTATION, MAX_DEPTH, Media, Record};
+use crate::cmw::{Collection, FORMAT_TAGS, Item, KEY_ATTESTATION, MAX_DEPTH, Media, Record};
+use crate::csr::{self, Refused, Request};
 
 /// What is to be verified.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(crate) enum Evidence<'t> {
     Cca { platform: &'t [u8], realm: &'t [u8] },
     /// A key attestation token, and the evidence that it is bound to.
     KeyAttestation { kat: &'t [u8], platform: Box<Evidence<'t>> },
+    /// A certification request, and the evidence that is bound to its key.
+    Request { request: Request<'t>, evidence: Box<Evidence<'t>> },
     /// A collection of several, under their labels.
     Several(Vec<(String, Evidence<'t>)>),
 }
@@ -41,6 +44,17 @@ impl From<&'static str> for NoEvidence {
     }
 }
 
+impl From<Refused> for NoEvidence {
+    fn from(refused: Refused) -> Self {
+        Self(match refused {
+            Refused::For(reason) => reason.into(),
+            Refused::Malformed(at) => {
+                format!("malformed certification request at byte {at}").into()
+            }
+        })
+    }
+}
+
 /// The initial bytes of arrays, maps and tags.
 const ARRAY: u8 = 4;
 const MAP: u8 = 5;
@@ -49,7 +63,37 @@ const TAG: u8 = 6;
 impl<'t> Evidence<'t> {
     /// Takes evidence that fills `input`.
     pub(crate) fn decode(input: &'t [u8]) -> Result<Self, NoEvidence> {
-        Self::within(input, 0)
+        match input.first() {
+            Some(&csr::INITIAL_BYTE) => Self::from_request(input),
+            _ => Self::within(input, 0),
+        }
+    }
+
+    fn from_request(der: &'t [u8]) -> Result<Self, NoEvidence> {
+        let request = Request::read(der)?;
+        let mut found = Vec::new();
+        for (index, wrapper) in request.wrappers.iter().enumerate() {
+            found.push((format!("statement {index}"), Self::from_wrapper(wrapper)?));
+        }
+        let evidence = match <[_; 1]>::try_from(found) {
+            Ok([(_, one)]) => one,
+            Err(several) => Self::Several(several),
+        };
+        Ok(Self::Request { request, evidence: Box::new(evidence) })
+    }
+
+    /// Takes a CMW, and no bare token.
+    fn from_wrapper(input: &'t [u8]) -> Result<Self, NoEvidence> {
+        let is_wrapper = match input.first().map(|initial| initial >> 5) {
+            Some(ARRAY | MAP) => true,
+            Some(TAG) => Reader::new(input).tag().is_ok_and(|tag| FORMAT_TAGS.contains(&tag)),
+            _ => false,
+        };
+        if is_wrapper {
+            Self::within(input, 0)
+        } else {
+            Err("a statement is not a CMW in CBOR".into())
+        }
     }
 
     fn within(input: &'t [u8], depth: usize) -> Result<Self, NoEvidence> {

@@ -26,6 +26,10 @@ pub struct ReportJson<'r> {
     /// The key that a key attestation token vouches for, as a COSE_Key in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attested_key: Option<String>,
+    /// The key that a certification request is for, as SubjectPublicKeyInfo in
+    /// hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_key: Option<String>,
     /// Why the file could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'r str>,
@@ -147,6 +151,7 @@ impl<'r> ReportJson<'r> {
                 .collect(),
             claims: ClaimsJson::new(report),
             attested_key: report.key_attestation.map(|claims| HEXLOWER.encode(claims.attested_key)),
+            requested_key: report.requested_key.map(hex),
             error: None,
         }
     }

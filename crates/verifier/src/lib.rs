@@ -11,11 +11,13 @@
 #![forbid(unsafe_code)]
 
 mod appraisal;
+mod bound;
 pub mod cca;
 mod certificate;
 pub mod cmw;
 pub mod corim;
 mod crypto;
+pub mod csr;
 mod development;
 mod document;
 pub mod ear;
@@ -33,6 +35,7 @@ pub mod reuse;
 mod verifier;
 
 pub use appraisal::Appraisal;
+pub use bound::BoundChallenge;
 pub use document::{DocumentCheck, DocumentReport};
 pub use endorsements::Endorsements;
 pub use keys::{KeySet, KeySource};

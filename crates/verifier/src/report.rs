@@ -35,7 +35,8 @@ pub enum Check {
     Software,
     /// The key is none that everybody has.
     DevelopmentKey,
-    /// Tokens that belong together are bound to each other.
+    /// Tokens that belong together are bound to each other, and to the key that
+    /// they vouch for.
     Binding,
     /// The key did not sign other bytes with the same ECDSA nonce.
     NonceReuse,
@@ -83,6 +84,8 @@ pub struct Report<'t> {
     pub cca: Option<cca::Claims<'t>>,
     /// The claims of a key attestation token, if they follow the rules.
     pub key_attestation: Option<KeyAttestation<'t>>,
+    /// The key that a certification request is for, as DER SubjectPublicKeyInfo.
+    pub requested_key: Option<&'t [u8]>,
     /// What should be the challenge, wherever the evidence has it.
     pub nonce: Option<&'t [u8]>,
     /// The signature, if it is a valid one by ECDSA and of a trusted key.
@@ -194,6 +197,7 @@ impl Report<'_> {
             claims: None,
             cca: None,
             key_attestation: None,
+            requested_key: None,
             nonce: None,
             signature_use: None,
             outcomes: [const { Outcome::NONE }; Check::ALL.len()],

@@ -10,6 +10,7 @@ use devid_core::token::Payload;
 use rustls_pki_types::UnixTime;
 
 use crate::appraisal::{Appraisal, Subject};
+use crate::bound::BoundChallenge;
 use crate::cca;
 use crate::development;
 use crate::evidence::{Evidence, NoEvidence};
@@ -48,6 +49,8 @@ pub struct Policy {
 pub enum Challenge<'c> {
     /// This one.
     Expected(&'c [u8]),
+    /// One that is bound to a key, for which the token then vouches.
+    Bound(BoundChallenge<'c>),
     /// Freshness is not asked for.
     Any,
     /// Nobody said: the check fails.
@@ -56,7 +59,11 @@ pub enum Challenge<'c> {
 
 impl Verifier<'_> {
     /// Verifies evidence that fills `input`: a PSA token, a CCA token, a key
-    /// attestation bundle, or a CMW (RFC 9999) with any of these.
+    /// attestation bundle, a CMW (RFC 9999) with any of these, or a certification
+    /// request in DER with such CMWs in it.
+    ///
+    /// The evidence in a request must be bound to the request's key under the
+    /// challenge.
     pub fn verify<'t>(&self, input: &'t [u8], challenge: Challenge<'_>) -> Report<'t> {
         if input.len() > MAX_TOKEN_LEN {
             return Report::undecodable("longer than any token");
@@ -74,7 +81,7 @@ impl Verifier<'_> {
             Err(fault) => return Report::undecodable(format!("{fault}")),
         };
         let mut report = Report::blank();
-        let mut instance_id = None;
+        let (mut instance_id, mut binding) = (None, None);
         match Payload::decode(&envelope) {
             Err(fault) => {
                 report.set(Check::Decode, Outcome::fail(format!("payload: {fault}")));
@@ -87,6 +94,7 @@ impl Verifier<'_> {
                 self.check_claims(&envelope, &payload, &mut report);
                 report.set(Check::Challenge, check_challenge(&payload, challenge));
                 report.nonce = payload.nonce().ok();
+                binding = compare_binding(challenge, report.nonce.unwrap_or_default());
                 instance_id = payload.instance_id().ok();
             }
         }
@@ -105,7 +113,8 @@ impl Verifier<'_> {
         report.set(Check::Lifecycle, lifecycle);
         report.set(Check::ClientId, client_id);
         report.set(Check::Software, software);
-        report.set(Check::Binding, Outcome::not_performed("there is no other token"));
+        let alone = || Outcome::not_performed("there is no other token");
+        report.set(Check::Binding, binding.unwrap_or_else(alone));
         report.set(Check::NonceReuse, Outcome::not_performed("no other signature was looked at"));
         report
     }
@@ -276,7 +285,9 @@ struct Signing {
 
 fn check_challenge(payload: &Payload<'_>, challenge: Challenge<'_>) -> Outcome {
     match (challenge, payload.nonce()) {
-        (Challenge::Expected(_), Err(fault)) => Outcome::fail(format!("{fault}")),
+        (Challenge::Expected(_) | Challenge::Bound(_), Err(fault)) => {
+            Outcome::fail(format!("{fault}"))
+        }
         (challenge, nonce) => compare_challenge(challenge, nonce.unwrap_or_default()),
     }
 }
@@ -287,7 +298,26 @@ fn compare_challenge(challenge: Challenge<'_>, nonce: &[u8]) -> Outcome {
         Challenge::NotGiven => Outcome::fail("no challenge was given: the token may be a replay"),
         Challenge::Expected(challenge) if nonce == challenge => Outcome::pass(""),
         Challenge::Expected(_) => Outcome::fail("the nonce is not the challenge"),
+        Challenge::Bound(bound) if nonce == bound.nonce() => Outcome::pass("hashed with the key"),
+        Challenge::Bound(bound) if nonce == bound.challenge() => {
+            Outcome::pass("the challenge itself")
+        }
+        Challenge::Bound(_) => {
+            Outcome::fail("the nonce is neither the challenge nor its hash with the key")
+        }
     }
+}
+
+/// Whether the nonce vouches for the key; `None` where there is none.
+fn compare_binding(challenge: Challenge<'_>, nonce: &[u8]) -> Option<Outcome> {
+    let Challenge::Bound(bound) = challenge else { return None };
+    Some(match nonce {
+        _ if nonce == bound.nonce() => Outcome::pass("the platform vouches for the key"),
+        _ if nonce == bound.challenge() => {
+            Outcome::fail("the nonce is the challenge alone: it vouches for no key")
+        }
+        _ => Outcome::fail("the nonce is not the hash of the challenge and the key"),
+    })
 }
 
 fn check_instance_id(claimed: Option<&[u8; instance_id::LEN]>, key: Option<&KeyId>) -> Outcome {

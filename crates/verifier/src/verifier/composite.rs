@@ -4,8 +4,10 @@
 use devid_core::cbor::Reason;
 use devid_core::cose::{Envelope, Kind};
 
-use super::{Challenge, Verifier, compare_challenge, usable_algorithm};
+use super::{Challenge, Verifier, compare_binding, compare_challenge, usable_algorithm};
+use crate::bound::BoundChallenge;
 use crate::cca::Realm;
+use crate::csr::Request;
 use crate::evidence::Evidence;
 use crate::key_attestation::KeyAttestation;
 use crate::keys::{KeyError, PublicKey};
@@ -32,6 +34,9 @@ impl Verifier<'_> {
             Evidence::Cca { platform, realm } => self.verify_cca(platform, realm, challenge),
             Evidence::KeyAttestation { kat, platform } => {
                 self.verify_key_attestation(kat, platform, challenge)
+            }
+            Evidence::Request { request, evidence } => {
+                self.verify_request(request, evidence, challenge)
             }
             Evidence::Several(members) => {
                 let mut reports = members.iter().map(|(label, member)| {
@@ -102,6 +107,7 @@ impl Verifier<'_> {
                 _ => Outcome::fail("the platform's challenge is not the hash of the realm's key"),
             },
         );
+        report.also_binding(compare_binding(challenge, claims.challenge));
         report.nonce = Some(claims.challenge);
         if let Some(cca) = &mut report.cca {
             cca.realm = Some(claims);
@@ -150,8 +156,49 @@ impl Verifier<'_> {
                 None => Outcome::fail("the platform's nonce cannot be read"),
             },
         );
+        report.also_binding(compare_binding(challenge, claims.nonce));
         report.nonce = Some(claims.nonce);
         report.key_attestation = Some(claims);
+        report
+    }
+
+    /// The platform vouches for the request's key, and that key for the request.
+    fn verify_request<'t>(
+        &self,
+        request: &Request<'t>,
+        evidence: &Evidence<'t>,
+        challenge: Challenge<'_>,
+    ) -> Report<'t> {
+        let key = match PublicKey::from_spki(request.spki) {
+            Ok(key) => key,
+            Err(error) => return Report::undecodable(format!("the request's key: {error}")),
+        };
+        let bound = match challenge {
+            Challenge::Expected(challenge) => Some(BoundChallenge::new(challenge, &key)),
+            Challenge::Bound(bound) => Some(BoundChallenge::new(bound.challenge(), &key)),
+            Challenge::Any | Challenge::NotGiven => None,
+        };
+        let mut report = self.verify_evidence(evidence, bound.map_or(challenge, Challenge::Bound));
+        match (challenge, bound) {
+            (_, None) => report.set(
+                Check::Binding,
+                Outcome::fail("without the challenge nobody can tell which key is vouched for"),
+            ),
+            (Challenge::Bound(given), Some(bound)) if given != bound => {
+                report.set(Check::Binding, Outcome::fail("the request is for another key"));
+            }
+            _ => {}
+        }
+        let possession = match request.check_possession(&key) {
+            Ok(algorithm) => Outcome::pass(algorithm),
+            Err(reason) => Outcome::fail(reason),
+        };
+        report.also(Check::Signature, "request", possession);
+        if request.others > 0 {
+            let passed_over = format!("{} statements of other types passed over", request.others);
+            report.also(Check::Decode, "request", Outcome::pass(passed_over));
+        }
+        report.requested_key = Some(request.spki);
         report
     }
 }
@@ -194,6 +241,13 @@ impl Report<'_> {
                 };
                 known.detail = format!("{}{separator}{}", known.detail, outcome.detail).into();
             }
+        }
+    }
+
+    /// Adds whether a nonce vouches for a key, where that was asked.
+    fn also_binding(&mut self, outcome: Option<Outcome>) {
+        if let Some(outcome) = outcome {
+            self.also(Check::Binding, "", outcome);
         }
     }
 

@@ -142,7 +142,7 @@ pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-fn name(common_name: &str) -> Vec<u8> {
+pub(crate) fn name(common_name: &str) -> Vec<u8> {
     let value = tlv(0x0c, &[common_name.as_bytes()]);
     let attribute = tlv(0x30, &[&oid(&[0x55, 0x04, 3]), &value]);
     tlv(0x30, &[&tlv(0x31, &[&attribute])])
@@ -153,12 +153,12 @@ fn time(text: &str) -> Vec<u8> {
     if text < "2050" { tlv(0x17, &[&text.as_bytes()[2..]]) } else { tlv(0x18, &[text.as_bytes()]) }
 }
 
-fn oid(content: &[u8]) -> Vec<u8> {
+pub(crate) fn oid(content: &[u8]) -> Vec<u8> {
     tlv(0x06, &[content])
 }
 
 /// `r || s` as ECDSA-Sig-Value.
-fn der_signature(raw: &[u8]) -> Vec<u8> {
+pub(crate) fn der_signature(raw: &[u8]) -> Vec<u8> {
     let (r, s) = raw.split_at(raw.len() / 2);
     let integer = |value: &[u8]| {
         let start = value.iter().take_while(|&&byte| byte == 0).count();
@@ -169,7 +169,7 @@ fn der_signature(raw: &[u8]) -> Vec<u8> {
     tlv(0x30, &[&integer(r), &integer(s)])
 }
 
-fn tlv(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     let contents = contents.concat();
     let length = contents.len();
     let mut out = match length {
