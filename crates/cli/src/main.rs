@@ -16,6 +16,7 @@ mod secret;
 mod serve;
 mod sim;
 mod token;
+mod update;
 mod verify;
 
 use std::io;
@@ -43,6 +44,8 @@ enum Command {
     Corim(corim::Command),
     #[command(subcommand)]
     Ear(ear::Command),
+    #[command(subcommand)]
+    Update(Box<update::Command>),
     #[cfg(feature = "service")]
     Serve(Box<serve::Args>),
     #[cfg(feature = "service")]
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Token(command) => token::run(&command),
         Command::Corim(command) => corim::run(&command),
         Command::Ear(command) => ear::run(&command),
+        Command::Update(command) => update::run(&command),
         #[cfg(feature = "service")]
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "service")]
