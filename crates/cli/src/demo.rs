@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use devid_console::Console;
 use devid_core::csr::Subject;
 use devid_core::device::{Device, SlotState, scratch_len};
+use devid_core::error::{Error, Refusal};
 use devid_core::layout::STANDARD;
 use devid_core::time::UnixTime as CoreTime;
 use devid_core::token::Token;
-use devid_sim::ca::ThrowAwayCa;
+use devid_core::update::{Operation, Target};
+use devid_sim::ca::{ThrowAwayAnchor, ThrowAwayCa};
 use devid_sim::{Config, Sim};
 use devid_verifier::{
     Appraisal, Challenge, Check, KeySet, Policy, TrustAnchors, UnixTime, Verdict, Verifier,
@@ -19,6 +21,7 @@ use devid_verifier::{
 
 use crate::Exit;
 use crate::input::{hex, printable};
+use crate::update::encode;
 
 /// Show the whole life of a device in one go
 ///
@@ -209,6 +212,11 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
     refused(&verifier, &evidence, &another, Check::Challenge)?;
     story.tell("refuse", "For another challenge it is refused: nobody can send it twice.")?;
 
+    let anchor = ThrowAwayAnchor::new("devid throw-away anchor", device_now, true);
+    lock(&mut story, &mut device, &anchor)?;
+    enrol(&mut story, &mut device, &ca, &verifier, device_now)?;
+    update(&mut story, &mut device, &anchor, device_now)?;
+
     if keep {
         let (root, token) = (dir.join("root.der"), dir.join("evidence.cbor"));
         fs::write(&root, ca.root())?;
@@ -222,6 +230,90 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
         ))?;
         story.more(format!("devid sim --dir {}", dir.display()))?;
     }
+    Ok(())
+}
+
+/// The device leaves the factory.
+fn lock(
+    story: &mut Story,
+    device: &mut Device<'_, Sim>,
+    anchor: &ThrowAwayAnchor,
+) -> Result<(), Failed> {
+    let (serial, anchor0) = (device.find("serial")?, device.find("anchor0")?);
+    device.write(anchor0, anchor.certificate())?;
+    device.lock()?;
+    if device.write(serial, b"SN-0002") != Err(Error::Denied) {
+        return Err("the lock does not hold".into());
+    }
+    story.tell(
+        "lock",
+        "With a trust anchor in it the device leaves the factory, locked: from now on",
+    )?;
+    story.more("nobody can write the serial number, or whatever else the factory wrote.")?;
+    Ok(())
+}
+
+/// The device gets an operational identity, by evidence for its key.
+fn enrol(
+    story: &mut Story,
+    device: &mut Device<'_, Sim>,
+    ca: &ThrowAwayCa,
+    verifier: &Verifier<'_>,
+    now: CoreTime,
+) -> Result<(), Failed> {
+    let ldevid = device.find("ldevid0")?;
+    device.generate(ldevid)?;
+    let mut challenge = [0; 32];
+    getrandom::fill(&mut challenge)?;
+    let csr = device.csr_with_evidence(ldevid, &Subject::default(), &challenge)?.to_vec();
+    story.tell(
+        "enrol",
+        "In the field it makes an operational key. Its request is signed by that key",
+    )?;
+    story.more(format!("and has evidence for the key inside: {} bytes.", csr.len()))?;
+
+    let mut another = challenge;
+    another[0] ^= 1;
+    if ca.issue_attested(&csr, verifier, &another).is_ok() {
+        return Err("the CA issued by evidence for another challenge".into());
+    }
+    let chain = ca.issue_attested(&csr, verifier, &challenge)?;
+    device.install(ldevid, &chain, Some(now))?;
+    story.tell(
+        "issue",
+        "The CA finds that an attested device vouches for the key under its challenge,",
+    )?;
+    story.more("and issues. For another challenge it does not.")?;
+    Ok(())
+}
+
+/// The device does what its trust anchor says, once.
+fn update(
+    story: &mut Story,
+    device: &mut Device<'_, Sim>,
+    anchor: &ThrowAwayAnchor,
+    now: CoreTime,
+) -> Result<(), Failed> {
+    let serial = device.find("serial")?;
+    let target = device.instance_id()?;
+    let operation = Operation::Write(serial, b"SN-0002");
+    let key = anchor.signing_key();
+    let command = encode::command(key, Target::Device(&target), 1, operation, None)?;
+    device.update(&command, Some(now))?;
+    if device.read(serial)? != b"SN-0002" {
+        return Err("the device did not apply the update".into());
+    }
+    story.tell(
+        "update",
+        "The anchor signs a command for this device: number 1, write SN-0002. The device",
+    )?;
+    story
+        .more(format!("finds its anchor's signature on the {} bytes, and obeys.", command.len()))?;
+
+    if device.update(&command, Some(now)) != Err(Error::Refused(Refusal::Sequence)) {
+        return Err("the device took a command twice".into());
+    }
+    story.tell("refuse", "Sent again it is refused: the number is used up.")?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! `devid update`: commands that a trust anchor gives to devices.
 
 mod argument;
-mod encode;
+pub(crate) mod encode;
 
 use std::fs;
 use std::io::{self, Write};

@@ -37,12 +37,15 @@ fn the_demo_succeeds_and_refuses_what_it_should() {
     let story = stdout(&demo);
     assert_eq!(demo.status.code(), Some(0), "{story}{}", stderr(&demo));
     assert_eq!(stderr(&demo), "");
-    for step in ["boot", "status", "generate", "csr", "issue", "install", "reboot", "evidence"] {
+    for step in [
+        "boot", "status", "generate", "csr", "issue", "install", "reboot", "evidence", "enrol",
+        "lock", "update",
+    ] {
         assert!(story.lines().any(|line| line[4..].starts_with(step)), "{step}:\n{story}");
     }
     assert!(story.contains("knows the CA's root alone: pass."), "{story}");
     assert!(story.contains("certificate-path pass"), "{story}");
-    assert_eq!(story.lines().filter(|line| line[4..].starts_with("refuse")).count(), 3, "{story}");
+    assert_eq!(story.lines().filter(|line| line[4..].starts_with("refuse")).count(), 4, "{story}");
     assert!(story.lines().all(|line| line.trim_end() == line), "{story}");
 }
 

@@ -11,7 +11,7 @@ use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 
 /// A signed command: deterministic, the signature included (RFC 6979).
-pub(super) fn command(
+pub(crate) fn command(
     key: &SigningKey,
     target: Target<'_>,
     sequence: i64,
