@@ -333,6 +333,40 @@ fn verifies_signature_and_time() {
 }
 
 #[test]
+fn committed_vectors_are_signed_again_to_the_byte() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/update");
+    let id = HEXLOWER.encode(&ID);
+    for (name, args) in [
+        ("write", &["--device", &id, "--sequence", "1", "write", "serial", "serial"][..]),
+        (
+            "add-anchor",
+            &["--device", &id, "--sequence", "2", "add-anchor", "anchor1", "anchor.der"],
+        ),
+        ("revoke-anchor", &["--device", &id, "--sequence", "3", "revoke-anchor", "anchor0"]),
+        ("activate", &["--group", "meters", "--sequence", "4", "activate", "ldevid0"]),
+        (
+            "reset",
+            &[
+                "--group",
+                "meters",
+                "--sequence",
+                "9223372036854775807",
+                "--expires",
+                "2030-01-01",
+                "reset",
+            ],
+        ),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devid"));
+        command.current_dir(&folder).args(["update", "sign", "--key", "anchor-private.pem"]);
+        let output = command.args(["--anchor", "anchor.der"]).args(args).output().unwrap();
+        exits(&output, 0, "");
+        let vector = fs::read(folder.join(format!("{name}.cbor"))).unwrap();
+        assert!(output.stdout == vector, "{name}");
+    }
+}
+
+#[test]
 fn made_commands_are_what_the_cddl_describes() {
     let desk = Desk::new();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/update.cddl");
