@@ -52,7 +52,6 @@ fn generate() -> Result<Vec<u8>> {
     let bindings = cbindgen::Builder::new()
         .with_config(config)
         .with_src(root().join("src/capi/mod.rs"))
-        .with_src(root().join("src/capi/life.rs"))
         .generate()
         .context("cbindgen cannot read src/capi")?;
     let mut header = Vec::new();
