@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What `devid verify` compares claims with: CoRIMs and a policy.
+//! What `devid verify` and `devid serve` compare claims with: CoRIMs and a policy.
 
 use std::fs;
 use std::path::PathBuf;

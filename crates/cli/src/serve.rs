@@ -11,12 +11,13 @@ use std::time::Duration;
 use devid_registry::Registry;
 use devid_service::{Config, Limits, Service, Signer, TlsConfig, Unknown, serve};
 use devid_verifier::ear::Names;
-use devid_verifier::{AppraisalPolicy, TrustAnchors};
+use devid_verifier::{TrustAnchors, UnixTime};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Exit;
+use crate::appraisal::{AppraisalArgs, Known};
 use crate::input::printable;
 
 /// Verify tokens as a service over HTTP
@@ -43,9 +44,8 @@ pub(crate) struct Args {
     #[arg(long = "trust-anchor", value_name = "FILE")]
     trust_anchors: Vec<PathBuf>,
 
-    /// Policy for claims and for unknown devices: TOML
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    appraisal: AppraisalArgs,
 
     /// P-256 private key that results are signed with: PEM
     #[arg(long, value_name = "FILE")]
@@ -117,14 +117,14 @@ async fn run_service(args: &Args, material: Material) -> Result<(), String> {
     let registry = Registry::open(args.registry.path()).await.map_err(|error| {
         format!("{}: {error}", printable(&args.registry.path().to_string_lossy()))
     })?;
-    let Material { anchors, policy, signer, tls } = material;
+    let Material { anchors, known: Known { policy, endorsements }, signer, tls } = material;
     let hold =
         args.hold_unknown || policy.as_ref().is_some_and(|policy| policy.registration.hold_unknown);
     let config = Config {
         registry,
         anchors,
         policy,
-        endorsements: None,
+        endorsements: Some(endorsements),
         allow_development_key: args.allow_development_key,
         unknown: match hold {
             true => Unknown::Hold { max_pending: args.max_pending },
@@ -167,7 +167,7 @@ async fn run_service(args: &Args, material: Material) -> Result<(), String> {
 /// What the files say.
 struct Material {
     anchors: TrustAnchors,
-    policy: Option<AppraisalPolicy>,
+    known: Known,
     signer: Option<Signer>,
     tls: Option<TlsConfig>,
 }
@@ -178,7 +178,6 @@ impl Material {
         for path in &args.trust_anchors {
             load(path, |file| anchors.add_all(file))?;
         }
-        let policy = args.policy.as_deref();
         let signer = args.signing_key.as_deref();
         let tls = match (&args.tls_chain, &args.tls_key) {
             (Some(chain), Some(key)) => {
@@ -189,7 +188,7 @@ impl Material {
         };
         Ok(Self {
             anchors,
-            policy: policy.map(|path| load(path, AppraisalPolicy::from_toml)).transpose()?,
+            known: args.appraisal.read(UnixTime::now())?,
             signer: signer.map(|path| load(path, Signer::from_pem)).transpose()?,
             tls,
         })

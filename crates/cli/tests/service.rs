@@ -132,15 +132,48 @@ fn knows_imported_devices_and_what_became_of_them() {
 }
 
 #[test]
+fn compares_claims_with_corims_and_takes_their_keys() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let token = std::fs::read(vector("rfc9783.cbor")).expect("a vector");
+    let results = |corims: &[&str]| {
+        let files = corims.iter().map(|name| vector(&format!("../corim/{name}")));
+        let options: Vec<_> = files.flat_map(|file| ["--corim".into(), file]).collect();
+        let options: Vec<_> = options.iter().map(String::as_str).collect();
+        let service = Service::start(directory.path(), &options);
+        let answer = service.ask("POST /verify", &token);
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        let answer: Value = serde_json::from_str(body).expect("JSON");
+        let result = |name: &str| {
+            let mut checks = answer["checks"].as_array().expect("checks").iter();
+            let check = checks.find(|check| check["check"] == name).expect("the check");
+            check["result"].as_str().expect("a result").to_owned()
+        };
+        ["signature", "software"].map(result)
+    };
+    assert_eq!(results(&[]), ["fail", "not-performed"]);
+    assert_eq!(results(&["keys.cbor"]), ["pass", "not-performed"]);
+    assert_eq!(results(&["keys.cbor", "software.cbor"]), ["pass", "pass"]);
+    assert_eq!(results(&["keys.cbor", "newer.cbor"]), ["pass", "fail"]);
+}
+
+#[test]
 fn exits_as_its_help_says() {
     let directory = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| devid(directory.path(), arguments);
+    let corim = |name: &str| vector(&format!("../corim/{name}"));
     for (arguments, status) in [
         (&["serve", "--listen", "nowhere"][..], 2),
         (&["serve", "--tls-key", "x"], 2),
         (&["serve", "--trust-anchor", "missing.pem"], 3),
         (&["serve", "--signing-key", "missing.pem"], 3),
         (&["serve", "--policy", "missing.toml"], 3),
+        (&["serve", "--corim", "missing.cbor"], 3),
+        (&["serve", "--corim", &corim("contradicting.cbor")], 3),
+        (&["serve", "--corim", &corim("expired.cbor")], 3),
+        // Signed, and nobody said by whom; unsigned, and somebody was named.
+        (&["serve", "--corim", &corim("signed.cbor")], 3),
+        (&["serve", "--corim", &corim("keys.cbor"), "--corim-key", &corim("endorser.pem")], 3),
+        (&["serve", "--corim-key", &corim("endorser.pem")], 2),
         (&["serve", "--registry", "missing/registry.db"], 1),
         (&["registry", "list"], 3),
         (&["registry", "show", "1"], 3),

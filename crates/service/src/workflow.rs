@@ -125,7 +125,7 @@ impl Service {
                 // A key's ids are hashes of it: there is one under each.
                 let key = known.first().filter(|_| known.len() == 1);
                 self.use_up(nonce, key, &mut answer).await?;
-                if by_path && answer.report.outcome(Check::InstanceId).passed() {
+                if answer.report.outcome(Check::InstanceId).passed() {
                     self.record(&mut answer).await?;
                 }
             }
@@ -210,33 +210,47 @@ impl Service {
         Ok(())
     }
 
-    /// Records a device that came with a path to an anchor and answered a fresh
-    /// challenge.
+    /// Records a device that answered a fresh challenge, where a path to an anchor
+    /// or an endorser vouches for the key that signed and the registry did not.
     async fn record(&self, answer: &mut Answer<'_>) -> Result<(), Error> {
-        const WHY: &str = "a certificate path to a trust anchor";
+        let by_path = answer.report.outcome(Check::CertificatePath).passed();
+        let why = match by_path {
+            true => "a certificate path to a trust anchor",
+            false => "a key that a CoRIM endorses",
+        };
         if answer.report.outcome(Check::Challenge).failed() {
             return Ok(());
         }
         let registry = &self.config.registry;
         match answer.device {
             Some((device, State::Pending)) => {
-                registry.approve(device, WHY).await?;
+                registry.approve(device, why).await?;
                 answer.device = Some((device, State::Approved));
             }
             Some(_) => {}
             None => {
                 let signature = answer.report.signature_use.as_ref();
-                let Some(new) = signature.and_then(|signature| with_chain(signature, WHY)) else {
+                let Some(new) = signature.and_then(|signature| match by_path {
+                    true => with_chain(signature, why),
+                    false => self.endorsed(signature, why),
+                }) else {
                     return Ok(());
                 };
                 answer.device = register(registry, new, 0).await?;
                 if let Some((device, _)) = answer.device {
                     count(&self.metrics.devices_registered);
-                    tracing::info!(device = device.0, "registered by certificate path");
+                    tracing::info!(device = device.0, why, "registered");
                 }
             }
         }
         Ok(())
+    }
+
+    fn endorsed(&self, signature: &SignatureUse<'_>, detail: &str) -> Option<NewDevice> {
+        let endorsements = self.config.endorsements.as_ref()?;
+        let key = signature.key().instance_ids().iter().find_map(|id| endorsements.key(id))?;
+        let new = new_device(State::Approved, key.spki(), detail)?;
+        Some(NewDevice { signature: Some(seen(signature)), ..new })
     }
 
     /// Says why a device that is not trusted is refused, and holds it for an

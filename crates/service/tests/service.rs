@@ -13,8 +13,9 @@ use common::x509::{CA, LEAF, root};
 use common::{RFC_9783, Signer, later_claims, seal, sign};
 use devid_registry::{EventKind, NewDevice, State};
 use devid_service::{Config, Signer as ResultSigner, Unknown};
+use devid_verifier::endorsements::EndorsedKey;
 use devid_verifier::keys::PublicKey;
-use devid_verifier::{AppraisalPolicy, TrustAnchors, UnixTime, Verdict, ear};
+use devid_verifier::{AppraisalPolicy, Endorsements, TrustAnchors, UnixTime, Verdict, ear};
 use http::{Running, directory, start};
 use p256::elliptic_curve::PrimeField;
 use p256::elliptic_curve::point::AffineCoordinates;
@@ -403,6 +404,63 @@ async fn records_no_device_whose_path_leads_elsewhere() {
         fails(&answer, "certificate-path", "");
         assert_eq!(answer["device"], Value::Null);
     }
+}
+
+fn endorsements(signer: &Signer) -> Endorsements {
+    let mut endorsements = Endorsements::default();
+    for instance_id in signer.public().id().instance_ids() {
+        let key = EndorsedKey {
+            implementation_id: [0x11; 32],
+            instance_id: *instance_id,
+            key: signer.public(),
+        };
+        endorsements.add_key(key).expect("no contradiction");
+    }
+    endorsements
+}
+
+#[tokio::test]
+async fn records_an_unknown_device_whose_key_is_endorsed() {
+    let directory = directory();
+    let signer = Signer::p256("a");
+    let endorsed = |config: &mut Config| config.endorsements = Some(endorsements(&signer));
+    let running = start(directory.path(), endorsed).await;
+
+    // Neither for a replay nor for another key under its name.
+    let answer = running.verify(&token(&signer, &[0; 32])).await;
+    fails(&answer, "challenge", "no challenge of this");
+    assert_eq!(answer["device"], Value::Null);
+    let challenge = running.challenge(32).await;
+    let forged = sign(&Signer::p256("b"), vec![], claims(&signer, &challenge));
+    let answer = running.verify(&forged).await;
+    fails(&answer, "signature", "not made by the trusted key");
+    assert_eq!(answer["device"], Value::Null);
+
+    let answer = running.verify(&token(&signer, &challenge)).await;
+    passes(&answer);
+    let device = devid_registry::DeviceId(answer["device"]["id"].as_i64().expect("recorded"));
+    let events = running.registry.events(device).await.expect("events");
+    assert!(events[0].detail.contains("CoRIM"), "{events:?}");
+
+    // The registry has the last word from now on.
+    running.registry.revoke(device, "stolen").await.expect("revokes");
+    let challenge = running.challenge(32).await;
+    fails(&running.verify(&token(&signer, &challenge)).await, "signature", "has revoked device");
+}
+
+#[tokio::test]
+async fn approves_a_held_device_whose_key_is_endorsed() {
+    let directory = directory();
+    let signer = Signer::p256("a");
+    let endorsed = |config: &mut Config| config.endorsements = Some(endorsements(&signer));
+    let running = start(directory.path(), endorsed).await;
+    let held = new_device(&signer, State::Pending);
+    let device = running.registry.register(held, 1).await.expect("registers");
+    let challenge = running.challenge(32).await;
+    let answer = running.verify(&token(&signer, &challenge)).await;
+    passes(&answer);
+    assert_eq!(answer["device"]["id"], device.0);
+    assert_eq!(answer["device"]["state"], "approved");
 }
 
 /// Signs with a chosen ECDSA nonce, as a board without entropy does.

@@ -97,6 +97,11 @@ impl Endorsements {
         self.software.get(of)
     }
 
+    /// The key of an instance, if somebody endorses one.
+    pub fn key(&self, of: &[u8; instance_id::LEN]) -> Option<&PublicKey> {
+        self.keys.get(of).map(|(_, key)| key)
+    }
+
     /// Whether there are reference values at all.
     pub fn has_reference_values(&self) -> bool {
         !self.software.is_empty()
@@ -112,7 +117,7 @@ impl Endorsements {
 impl KeySource for Endorsements {
     fn offer(&self, hint: &Hint<'_>, accept: &mut dyn FnMut(Key<'_>) -> bool) {
         let named = hint.instance_id.filter(|_| hint.kind == Kind::Sign1);
-        if let Some((_, key)) = named.and_then(|instance| self.keys.get(instance)) {
+        if let Some(key) = named.and_then(|instance| self.key(instance)) {
             accept(Key::Public(key));
         }
     }
