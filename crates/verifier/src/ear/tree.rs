@@ -20,7 +20,7 @@ pub(super) enum Tree {
     Bytes(Vec<u8>),
     Array(Vec<Tree>),
     Map(Vec<(Label, Tree)>),
-    /// What no claim is made of that is looked at: floats, booleans, tags.
+    /// What no claim is made of that is looked at: fractions, booleans, tags.
     Other,
 }
 
@@ -184,8 +184,11 @@ impl<'de> Deserialize<'de> for Tree {
                 Ok(i64::try_from(value).map_or(Tree::Other, Tree::Int))
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<Tree, E> {
-                Ok(Tree::Other)
+            /// JSON has one kind of number: 1.7e9 is a whole one.
+            fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
+                const EXACT: f64 = (1_i64 << 53) as f64;
+                let is_whole = value.fract() == 0.0 && value.abs() <= EXACT;
+                Ok(if is_whole { Tree::Int(value as i64) } else { Tree::Other })
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
