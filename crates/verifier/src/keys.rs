@@ -110,7 +110,7 @@ pub enum KeyError {
     TooShort,
     /// Not a certificate.
     Certificate,
-    /// Not a CRL, or one without nextUpdate.
+    /// Not a CRL, one without nextUpdate, or a part of one.
     Crl,
 }
 
@@ -309,7 +309,7 @@ impl fmt::Display for KeyError {
             Self::PublicAsMac => f.write_str("a public key cannot be a symmetric key"),
             Self::TooShort => write!(f, "shorter than {MIN_MAC_KEY_LEN} bytes"),
             Self::Certificate => f.write_str("not a certificate"),
-            Self::Crl => f.write_str("not a CRL that says when the next one comes"),
+            Self::Crl => f.write_str("not a complete CRL that says when the next one comes"),
         }
     }
 }

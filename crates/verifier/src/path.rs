@@ -251,8 +251,12 @@ impl TrustAnchors {
             .position(|anchor| std::ptr::eq(anchor, path.anchor()))
             .and_then(|index| self.details.get(index))
             .ok_or(UNREADABLE)?;
-        // The anchor itself may stand at the chain's end.
-        if !matches!(unused, [] | [_]) || unused.iter().any(|last| **last != anchor.der) {
+        // The anchor itself may stand at the chain's end, and nowhere else.
+        let is_anchor = |der: &CertificateDer<'_>| **der == *anchor.der;
+        if !matches!(unused, [] | [_])
+            || !unused.iter().all(is_anchor)
+            || issuers.iter().take(used).any(is_anchor)
+        {
             return Err("the x5chain holds certificates that are not part of the path");
         }
         let now = seconds(at);

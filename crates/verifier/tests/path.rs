@@ -101,6 +101,20 @@ fn takes_an_intermediate_as_anchor_and_the_anchor_at_the_chains_end() {
 }
 
 #[test]
+fn takes_the_anchor_at_the_chains_end_once() {
+    let keys = keys();
+    let leaf = LEAF.issue(&keys.iak, ("Root", &keys.root));
+    let anchor = root(&CA, &keys.root);
+    let chain = |anchors| [vec![leaf.clone()], vec![anchor.clone(); anchors]].concat();
+    let check = |anchors| {
+        let token = token_with_chain(&keys.iak, &chain(anchors));
+        verify_under(&token, std::slice::from_ref(&anchor), NOW)
+    };
+    accepted(check(1));
+    refused(check(2), "the x5chain holds certificates that are not part of the path");
+}
+
+#[test]
 fn takes_a_ca_on_p384() {
     let (iak, ca) = (Signer::p256("iak"), Signer::p384("root"));
     let chain = [LEAF.issue(&iak, ("Root", &ca))];
@@ -203,6 +217,7 @@ fn refuses_certificates_out_of_order_or_out_of_place() {
     refused(check(&[&leaf, &upper, &middle]), "the x5chain is out of order");
     let reason = "the x5chain holds certificates that are not part of the path";
     refused(check(&[&leaf, &middle, &upper, &leaf]), reason);
+    refused(check(&[&leaf, &middle, &upper, &upper]), reason);
     refused(check(&[&upper, &middle, &leaf]), "the first certificate is a CA");
     refused(check(&[&leaf, &upper]), "no path to a trust anchor");
 }
@@ -241,6 +256,27 @@ fn the_leaf_must_have_signed() {
     );
     assert_eq!(report.outcome(Check::InstanceId).result, CheckResult::Fail);
     assert_eq!(report.verdict(), Verdict::Fail);
+}
+
+#[test]
+fn the_leafs_key_must_go_with_alg() {
+    let keys = keys();
+    for (signer, other) in [
+        (Signer::p256("iak"), Signer::p384("iak")),
+        (Signer::p384("iak"), Signer::p256("iak")),
+        (Signer::p521("iak"), Signer::p384("iak")),
+    ] {
+        let leaf = LEAF.issue(&other, ("Root", &keys.root));
+        let token = token_with_chain(&signer, &[leaf]);
+        let report = verify(&token, KeySet::default(), &[root(&CA, &keys.root)], NOW);
+        assert_eq!(report.outcome(Check::CertificatePath).result, CheckResult::Pass);
+        let signature = report.outcome(Check::Signature);
+        assert_eq!(signature.detail, "the leaf's key does not go with alg");
+        assert_eq!(report.verdict(), Verdict::Fail);
+        // With its own leaf it passes.
+        let leaf = LEAF.issue(&signer, ("Root", &keys.root));
+        accepted(verify_under(&token_with_chain(&signer, &[leaf]), &[root(&CA, &keys.root)], NOW));
+    }
 }
 
 #[test]
