@@ -142,9 +142,14 @@ impl<R: Read> Iterator for Stream<R> {
         };
         let content = match next {
             Ok(Some(token)) => Content::Token(token),
-            Ok(None) => {
+            Ok(None) if self.tokens > 0 => {
                 self.reader = None;
                 return None;
+            }
+            // Nothing is no reason to be content.
+            Ok(None) => {
+                self.reader = None;
+                Content::Trouble(Trouble::Broken("there is no token in the stream"))
             }
             Err(trouble) => {
                 self.reader = None;
@@ -227,7 +232,7 @@ mod tests {
 
     #[test]
     fn takes_tokens_out_of_a_stream() {
-        assert_eq!(tokens(&[]), []);
+        assert_eq!(tokens(&[]), [Err(Trouble::Broken("there is no token in the stream"))]);
         assert_eq!(tokens(&[0x41, 7, 0x40, 0x58, 1, 8]), [Ok(vec![7]), Ok(vec![]), Ok(vec![8])]);
         let wide = [0x5b, 0, 0, 0, 0, 0, 0, 0, 2, 1, 2];
         assert_eq!(tokens(&wide), [Ok(vec![1, 2])]);

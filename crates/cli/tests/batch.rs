@@ -56,6 +56,45 @@ fn verifies_the_files_of_a_directory_in_their_order() {
     assert!(names[501].ends_with("inner.cbor"));
 }
 
+/// As somebody whom permissions bind, even where root runs the tests.
+fn verify_as_nobody(directory: &Path) -> Option<Output> {
+    use std::os::unix::fs::PermissionsExt;
+    let locked = directory.join("locked");
+    fs::create_dir(&locked).unwrap();
+    fs::write(locked.join("token.cbor"), token("rfc9783.cbor")).unwrap();
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = match fs::read_dir(&locked) {
+        Err(_) => Command::new(env!("CARGO_BIN_EXE_devid")),
+        Ok(_) => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+            command.arg(env!("CARGO_BIN_EXE_devid"));
+            command
+        }
+    };
+    let output = command.args(["verify", "--json", "--challenge", "any"]).arg(directory).output();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o755)).unwrap();
+    // setpriv exits with 126 or 127 where the program cannot be run.
+    output.ok().filter(|output| !matches!(output.status.code(), Some(126 | 127)))
+}
+
+#[test]
+fn says_which_directory_it_could_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("token.cbor"), token("rfc9783.cbor")).unwrap();
+    let Some(output) = verify_as_nobody(folder.path()) else {
+        eprintln!("SKIPPED: root can read everything, and cannot run the program as another");
+        return;
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((output.status.code(), lines.len()), (Some(3), 2), "{text}");
+    assert!(lines[0]["file"].as_str().unwrap().ends_with("locked"));
+    assert!(lines[0]["error"].as_str().unwrap().contains("could not be read"));
+    assert!(lines[1].get("error").is_none());
+}
+
 #[test]
 fn verifies_a_stream_and_says_where_it_breaks() {
     let folder = tempfile::tempdir().unwrap();
@@ -76,6 +115,9 @@ fn verifies_a_stream_and_says_where_it_breaks() {
     assert_eq!((code, lines.len()), (1, 3));
     assert_eq!(result(&lines[2], "decode"), "fail");
     assert_eq!(verify(&["--stream"], &folder.path().join("missing")).0, 3);
+    fs::write(&path, []).unwrap();
+    let (code, lines) = verify(&["--stream"], &path);
+    assert_eq!((code, result(&lines[0], "decode")), (1, "fail"));
 }
 
 #[test]
