@@ -213,6 +213,23 @@ fn wrong_usage_exits_with_2_and_a_bad_key_file_with_3() {
 }
 
 #[test]
+fn takes_no_empty_file_for_a_key_or_a_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    fs::write(&empty, b"").unwrap();
+    for option in ["--key", "--hmac-key", "--trust-anchor", "--crl", "--corim"] {
+        let mut command = devid();
+        command.args(["verify", option]).arg(&empty).arg(vector("rfc9783.cbor"));
+        let output = command.output().unwrap();
+        exits(&output, 3);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("empty: "), "{option}");
+    }
+    for command in [&["corim", "verify"][..], &["ear", "verify"], &["token", "show"]] {
+        exits(&devid().args(command).arg(&empty).output().unwrap(), 1);
+    }
+}
+
+#[test]
 fn reads_standard_input() {
     let mut command = devid();
     command.args(["verify", "--json", "--challenge", NONCE, "--key"]).arg(vector("iak.pem"));

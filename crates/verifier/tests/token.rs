@@ -279,6 +279,53 @@ fn reads_public_keys_in_every_form_and_nothing_else() {
 }
 
 #[test]
+fn takes_no_key_of_another_kind_or_curve() {
+    // As `openssl pkey -pubout` writes them, the points and numbers cut out.
+    let ec = |curve: &[u8], point: &[u8]| {
+        let tlv = |tag: u8, content: &[u8]| [&[tag, content.len() as u8], content].concat();
+        let id = tlv(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]);
+        let algorithm = tlv(0x30, &[id, tlv(6, curve)].concat());
+        tlv(0x30, &[algorithm, tlv(3, &[&[0], point].concat())].concat())
+    };
+    let point = Signer::p256("iak").point();
+    const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    assert!(PublicKey::from_spki(&ec(P256, &point)).is_ok());
+    let compressed = [&[2 | point[64] & 1], &point[1..33]].concat();
+    let okp = |last: u8| {
+        [&[0x30, 42, 0x30, 5, 6, 3, 0x2b, 0x65, last, 3, 33, 0][..], &point[1..33]].concat()
+    };
+    let rsa = [
+        &[0x30, 0x1a, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0][..],
+        &[3, 9, 0, 0x30, 6, 2, 1, 0x55, 2, 1, 3],
+    ]
+    .concat();
+    for (kind, spki) in [
+        ("secp256k1", ec(&[0x2b, 0x81, 4, 0, 10], &point)),
+        ("brainpoolP256r1", ec(&[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7], &point)),
+        ("P-224", ec(&[0x2b, 0x81, 4, 0, 33], &point[..57])),
+        ("P-384 with a point of P-256", ec(&[0x2b, 0x81, 4, 0, 34], &point)),
+        ("a compressed point", ec(P256, &compressed)),
+        ("the point at infinity", ec(P256, &[0])),
+        ("no point", ec(P256, &[])),
+        ("Ed25519", okp(0x70)),
+        ("X25519", okp(0x6e)),
+        ("RSA", rsa),
+    ] {
+        for file in [spki.clone(), common::x509::pem("PUBLIC KEY", &spki).into_bytes()] {
+            let error = PublicKey::read_all(&file).err();
+            assert_eq!(error, Some(KeyError::Algorithm), "{kind}");
+        }
+    }
+    for jwk in [
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+        r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#,
+        r#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#,
+    ] {
+        assert!(PublicKey::read_all(jwk.as_bytes()).is_err(), "{jwk}");
+    }
+}
+
+#[test]
 fn reads_jwk_and_cose_key() {
     // RFC 7517, A.1.
     let jwk = |more: &str| {
