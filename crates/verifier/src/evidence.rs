@@ -163,8 +163,8 @@ impl<'t> Evidence<'t> {
         match found.as_slice() {
             [] => Err("the CMW holds no evidence".into()),
             [
-                (Key::Int(a), Self::Token { token: first, .. }),
-                (Key::Int(b), Self::Token { token: second, .. }),
+                (Key::Int(a), Self::Token { token: first, profiles: None }),
+                (Key::Int(b), Self::Token { token: second, profiles: None }),
             ] if matches!((*a, *b), (cca::PLATFORM, cca::REALM) | (cca::REALM, cca::PLATFORM)) => {
                 let (platform, realm) = match *a {
                     cca::PLATFORM => (first, second),

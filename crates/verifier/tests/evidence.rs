@@ -242,6 +242,10 @@ fn refuses_wrappers_that_are_not_what_they_say() {
     ] {
         failed(&verify(&wrong.encode(), &CHALLENGE), Check::Decode);
     }
+    // Of a PSA profile neither is.
+    let psa = |value: &Value| Array(vec![Int(10003), value.clone()]);
+    let named = Tag(907, Box::new(pair(psa(&p), psa(&r)))).encode();
+    assert_eq!(verify(&named, &CHALLENGE).verdict(), Verdict::Fail);
     let mut trailing = legacy(platform, realm);
     trailing.push(0);
     failed(&verify(&trailing, &CHALLENGE), Check::Decode);
@@ -354,12 +358,15 @@ fn a_collection_passes_when_all_of_it_does() {
 
 #[test]
 fn no_truncation_and_no_changed_bit_makes_other_evidence_pass() {
-    let [platform, realm] = tokens(|_, _| ());
+    let of_profile = |profile| tokens(|platform, _| set(platform, 265, Text(profile)));
+    let [old, middle, new] = PROFILES.map(of_profile);
     let kak = Signer::p256("kak");
     let bound = Sha256::digest(cose_key(&kak).encode());
     for (mut evidence, challenge) in [
-        (current(platform, realm), &CHALLENGE[..]),
-        (bundle(&kak, &kak, &bound, vec![]), &NONCE[..]),
+        (legacy(old[0].clone(), old[1].clone()), &CHALLENGE[..]),
+        (current(middle[0].clone(), middle[1].clone()), &CHALLENGE),
+        (current(new[0].clone(), new[1].clone()), &CHALLENGE),
+        (bundle(&kak, &kak, &bound, vec![]), &NONCE),
     ] {
         let said = |evidence: &[u8]| {
             let report = verify(evidence, challenge);
