@@ -50,6 +50,9 @@ enum Chore {
 enum Bench {
     /// The service under load, with registries of three sizes.
     Service {
+        /// A minute of load with hostile clients in it instead.
+        #[arg(long)]
+        mixed: bool,
         /// Prints one JSON object, and judges nothing.
         #[arg(long)]
         json: bool,
@@ -69,7 +72,8 @@ fn main() -> ExitCode {
         Chore::Header { check: false } => header::write(),
         Chore::Size => size::report(),
         Chore::Deny => deny::check(),
-        Chore::Bench(Bench::Service { json }) => bench_service::run_all(json),
+        Chore::Bench(Bench::Service { mixed: true, .. }) => bench_service::run_mixed(),
+        Chore::Bench(Bench::Service { mixed: false, json }) => bench_service::run_all(json),
         Chore::Bench(Bench::Verify { json }) => bench_verify::run_all(json),
         Chore::Twister { only } => twister::run(only.as_deref()),
     };

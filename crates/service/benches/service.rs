@@ -7,7 +7,11 @@
 //! thread of this process, which shares the machine with the service.
 //!
 //! `--program FILE` names the program devid and `--dir FOLDER` where registries
-//! may lie for the while; `--devices N,N` chooses sizes. Prints one JSON object.
+//! may lie for the while; `--devices N,N` chooses sizes. With `--mixed` there are
+//! hostile clients as well. Prints one JSON object.
+
+#[path = "service/mixed.rs"]
+mod mixed;
 
 use std::collections::VecDeque;
 use std::fs;
@@ -59,6 +63,10 @@ fn main() {
         return;
     };
     let dir = option("--dir").map_or_else(std::env::temp_dir, PathBuf::from);
+    if arguments.iter().any(|argument| argument == "--mixed") {
+        println!("{}", measure_mixed(&program, &dir));
+        return;
+    }
     let devices: Vec<u64> = match option("--devices") {
         Some(list) => list.split(',').map(|n| n.parse().expect("--devices N,N")).collect(),
         None => DEVICES.to_vec(),
@@ -74,10 +82,29 @@ fn main() {
     println!("{}", serde_json::json!({ "connections": CONNECTIONS, "sizes": sizes }));
 }
 
-fn measure(program: &Path, dir: &Path, devices: u64) -> serde_json::Value {
-    let dir = tempfile::Builder::new().prefix("bench-service-").tempdir_in(dir).expect("a folder");
+fn measure_mixed(program: &Path, dir: &Path) -> serde_json::Value {
+    let (dir, runtime) = surroundings(dir);
     let file = dir.path().join("registry.db");
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let senders = runtime.block_on(fill(&file, DEVICES[0]));
+    let service = Running::start(program, &file, &signing_key(dir.path()));
+    runtime.block_on(mixed::run(service, senders))
+}
+
+/// A folder for the while, and what clients run in.
+fn surroundings(dir: &Path) -> (tempfile::TempDir, runtime::Runtime) {
+    let dir = tempfile::Builder::new().prefix("bench-service-").tempdir_in(dir).expect("a folder");
+    (dir, runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"))
+}
+
+fn signing_key(dir: &Path) -> PathBuf {
+    let key = dir.join("key.pem");
+    fs::write(&key, include_bytes!("../tests/signing-key.pem")).expect("writes");
+    key
+}
+
+fn measure(program: &Path, dir: &Path, devices: u64) -> serde_json::Value {
+    let (dir, runtime) = surroundings(dir);
+    let file = dir.path().join("registry.db");
 
     let start = Instant::now();
     let senders = runtime.block_on(fill(&file, devices));
@@ -85,9 +112,7 @@ fn measure(program: &Path, dir: &Path, devices: u64) -> serde_json::Value {
     let filled = start.elapsed().as_secs_f64();
     eprintln!("{devices} devices: filled in {filled:.0} s, {:.2} GB", size as f64 / 1e9);
 
-    let key = dir.path().join("key.pem");
-    fs::write(&key, include_bytes!("../tests/signing-key.pem")).expect("writes");
-    let service = Running::start(program, &file, &key);
+    let service = Running::start(program, &file, &signing_key(dir.path()));
 
     let mut runs = Vec::new();
     for run in 0..RUNS {
@@ -430,14 +455,10 @@ async fn load(address: &str, requests: &[Rc<[u8]>]) -> Run {
         }
     }
     latencies.sort();
-    let percentile = |percent: usize| {
-        let latency: Duration = latencies[(latencies.len() - 1) * percent / 100];
-        (latency.as_secs_f64() * 1e5).round() / 1e2
-    };
     Run {
         requests_per_s: requests.len() as f64 / seconds,
-        p50_ms: percentile(50),
-        p99_ms: percentile(99),
+        p50_ms: percentile_ms(&latencies, 50),
+        p99_ms: percentile_ms(&latencies, 99),
         cpu_us: f64::NAN,
         answers,
     }
@@ -466,14 +487,26 @@ async fn send(
     }
 }
 
-/// The body of a response that has all come.
+/// Of latencies in ascending order.
+fn percentile_ms(latencies: &[Duration], percent: usize) -> f64 {
+    let latency = latencies[(latencies.len() - 1) * percent / 100];
+    (latency.as_secs_f64() * 1e5).round() / 1e2
+}
+
+/// The body of a good response that has all come.
 fn whole_body(response: &[u8]) -> Option<&[u8]> {
+    let (head, body) = whole_response(response)?;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{}", String::from_utf8_lossy(body));
+    Some(body)
+}
+
+/// Head and body of a response that has all come.
+fn whole_response(response: &[u8]) -> Option<(&str, &[u8])> {
     let end = response.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, body) = (std::str::from_utf8(&response[..end]).ok()?, &response[end + 4..]);
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{}", String::from_utf8_lossy(body));
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     })?;
-    (body.len() == length).then_some(body)
+    (body.len() == length).then_some((head, body))
 }
