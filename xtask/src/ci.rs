@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::tool::{cargo, run};
 use crate::twister::Workspace;
-use crate::{deny, header, size, twister};
+use crate::{deny, header, powercut, size, twister};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -30,6 +30,7 @@ const HOST: &[Step] = &[
             .env("RUSTDOCFLAGS", "--deny=warnings"))
     }),
     ("demo", || run(&mut cargo(&["run", "--release", "--quiet", "--", "demo"]))),
+    ("power cuts", powercut::explore),
     ("header is up to date", header::check),
     ("header compiles as C11 and C++17", header::compile),
     ("licences and sources", deny::check),

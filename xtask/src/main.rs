@@ -6,6 +6,7 @@ mod bench_verify;
 mod ci;
 mod deny;
 mod header;
+mod powercut;
 mod size;
 mod tool;
 mod twister;
@@ -41,6 +42,9 @@ enum Chore {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Cuts the power at every operation of every change of a device, and again
+    /// in every recovery, and fails where anything is lost.
+    Powercut,
     /// Measures against the targets, and fails where one is missed.
     #[command(subcommand)]
     Bench(Bench),
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Chore::Bench(Bench::Service { mixed: true, .. }) => bench_service::run_mixed(),
         Chore::Bench(Bench::Service { mixed: false, json }) => bench_service::run_all(json),
         Chore::Bench(Bench::Verify { json }) => bench_verify::run_all(json),
+        Chore::Powercut => powercut::explore(),
         Chore::Twister { only } => twister::run(only.as_deref()),
     };
     match result {

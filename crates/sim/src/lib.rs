@@ -111,6 +111,28 @@ impl Sim {
         self.supply.is_on()
     }
 
+    /// A copy in memory of what would survive a power cut, with the power on.
+    pub fn snapshot(&self) -> Result<Self, Error> {
+        let mut copy = Self::over(self.assets.copy()?, self.keys.copy()?, self.config);
+        copy.random.drawn = self.random.drawn;
+        Ok(copy)
+    }
+
+    /// A digest of what would survive a power cut: equal for equal assets and keys.
+    pub fn fingerprint(&self) -> Result<Digest, Error> {
+        let mut hash = Sha256::new();
+        for store in [&self.assets, &self.keys] {
+            for id in store.ids()? {
+                let value = store.get(id)?.map(Zeroizing::new).unwrap_or_default();
+                hash.update(id.to_be_bytes());
+                hash.update((value.len() as u64).to_be_bytes());
+                hash.update(value.as_slice());
+            }
+            hash.update([0; 12]);
+        }
+        Ok(hash.finalize().into())
+    }
+
     /// The calls made so far.
     pub fn counts(&self) -> Counts {
         self.supply.counts()

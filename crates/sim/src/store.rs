@@ -56,6 +56,15 @@ impl Store {
         Ok(Self::Directory(directory))
     }
 
+    /// A copy in memory.
+    pub(crate) fn copy(&self) -> Result<Self, Error> {
+        let mut copy = BTreeMap::new();
+        for id in self.ids()? {
+            copy.extend(self.get(id)?.map(|value| (id, value)));
+        }
+        Ok(Self::Memory(copy))
+    }
+
     pub(crate) fn ids(&self) -> Result<Vec<u32>, Error> {
         match self {
             Self::Memory(values) => Ok(values.keys().copied().collect()),

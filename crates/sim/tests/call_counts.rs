@@ -76,6 +76,31 @@ fn reads_writes_and_evidence_keep_their_budgets() {
 }
 
 #[test]
+fn a_rotation_writes_three_records_and_holds_two_keys_and_two_chains() {
+    let mut device = open(Sim::in_memory(SEEDED), STANDARD).unwrap();
+    let ca = ThrowAwayCa::new(NOW);
+    let enrol = |device: &mut Device<'_, Sim>, bank| {
+        let key = device.generate(bank).unwrap();
+        device.install(bank, &ca.certify(&key, "device"), None).unwrap();
+    };
+    enrol(&mut device, LDEVID);
+    // The first rotation makes the record of the device's state.
+    for round in 0..3 {
+        let before = device.platform().counts();
+        enrol(&mut device, LDEVID.pending());
+        let states = usize::from(round > 0);
+        assert_eq!(device.platform().assets().unwrap().len(), 2 + states, "two chains");
+        device.activate(LDEVID).unwrap();
+        assert_eq!(device.platform().assets().unwrap().len(), 3);
+        device.confirm(LDEVID).unwrap();
+        assert_eq!(device.platform().assets().unwrap().len(), 2, "one chain");
+        let made = device.platform().counts() - before;
+        println!("a rotation: sets {} removes {} keys {}", made.sets, made.removes, made.keys);
+        assert_eq!(made.sets, 3);
+    }
+}
+
+#[test]
 fn each_further_chunk_costs_one_call_more() {
     let config = Config { max_asset_len: 512, max_assets: 40, ..SEEDED };
     for (len, parts) in [(460, 1), (461, 2), (972, 2), (973, 3), (1600, 4)] {
