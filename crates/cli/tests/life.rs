@@ -6,6 +6,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use data_encoding::{BASE64, HEXLOWER};
+use devid_core::platform::Crypto;
+use devid_sim::{Config, Sim};
+
 fn devid(args: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_devid"))
         .args(args)
@@ -148,4 +152,77 @@ fn every_profile_makes_its_tokens() {
         assert!(stdout(&sim).contains(&format!("CLAIM: profile {name}\n")), "{}", stdout(&sim));
     }
     assert_eq!(devid(&["sim", "--profile", "psa-9"], "").status.code(), Some(2));
+}
+
+/// Lines that load a value into the console, to be used as `-`.
+fn load(value: &[u8]) -> String {
+    let digest = Sim::in_memory(Config::default()).sha256(&[value]).unwrap();
+    let mut lines = format!("load begin {} {}\n", value.len(), HEXLOWER.encode(&digest));
+    for piece in value.chunks(128) {
+        lines += &format!("load data base64:{}\n", BASE64.encode(piece));
+    }
+    lines
+}
+
+/// What stands behind a prefix, decoded.
+fn binary(output: &Output, prefix: &str) -> Vec<u8> {
+    let lines: String =
+        stdout(output).lines().filter_map(|line| line.strip_prefix(prefix)).collect();
+    BASE64.decode(lines.as_bytes()).unwrap()
+}
+
+#[test]
+fn what_vouches_for_a_key_in_the_shell_passes_the_verifier() {
+    const CHALLENGE: &str = "c0ffee0000000000000000000000000000000000000000000000000000000001";
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path();
+    assert_eq!(devid(&["demo", "--dir", text(place)], "").status.code(), Some(0));
+    let script = format!(
+        "id csr ldevid0 cn=x challenge={CHALLENGE}\nid evidence ldevid0 {CHALLENGE}\nid pub ldevid0\n"
+    );
+    let shell = devid(&["sim", "--dir", text(place)], &script);
+    assert_eq!(shell.status.code(), Some(0), "{}", stderr(&shell));
+    for (file, prefix) in [("csr", "CSR: "), ("evidence", "EVIDENCE: "), ("key", "SPKI: ")] {
+        fs::write(place.join(file), binary(&shell, prefix)).unwrap();
+    }
+    let verify = |challenge: &str, rest: &[&str]| {
+        let root = place.join("root.der");
+        let args = ["verify", "--allow-development-key", "--trust-anchor", text(&root)];
+        devid(&[&args[..], &["--challenge", challenge], rest].concat(), "").status.code()
+    };
+    let [csr, evidence, key] = ["csr", "evidence", "key"].map(|file| place.join(file));
+    assert_eq!(verify(CHALLENGE, &[text(&csr)]), Some(0));
+    assert_eq!(verify(CHALLENGE, &["--bound-key", text(&key), text(&evidence)]), Some(0));
+    assert_eq!(verify(CHALLENGE, &[text(&evidence)]), Some(1));
+    assert_eq!(verify(&"00".repeat(32), &[text(&csr)]), Some(1));
+}
+
+#[test]
+fn a_signed_command_goes_through_the_shell_once() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/update");
+    let dir = tempfile::tempdir().unwrap();
+    let (device, id, value) =
+        (dir.path().join("device"), dir.path().join("id"), dir.path().join("v"));
+    let anchor = fs::read(vectors.join("anchor.der")).unwrap();
+    let script = format!("{}slot write anchor0 -\ninfo\n", load(&anchor));
+    let shell = devid(&["sim", "--dir", text(&device)], &script);
+    assert_eq!(shell.status.code(), Some(0), "{}", stderr(&shell));
+    let told = stdout(&shell);
+    fs::write(&id, told.split_once("instance-id=").unwrap().1.trim()).unwrap();
+    fs::write(&value, "coap://new").unwrap();
+
+    let key = vectors.join("anchor-private.pem");
+    let args = ["update", "sign", "--key", text(&key), "--device", text(&id), "--sequence", "5"];
+    let signed = devid(&[&args[..], &["write", "endpoint", text(&value)]].concat(), "");
+    assert_eq!(signed.status.code(), Some(0), "{}", stderr(&signed));
+    let script = format!("{}update -\nslot read endpoint\ninfo\n", load(&signed.stdout));
+    let shell = devid(&["sim", "--dir", text(&device)], &script);
+    assert_eq!(shell.status.code(), Some(0), "{}", stderr(&shell));
+    assert_eq!(binary(&shell, "VALUE: "), b"coap://new");
+    assert!(stdout(&shell).contains(" sequence=5 "), "{}", stdout(&shell));
+
+    let again =
+        devid(&["sim", "--dir", text(&device)], &format!("{}update -\n", load(&signed.stdout)));
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("EPERM"), "{}", stderr(&again));
 }
