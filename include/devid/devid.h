@@ -115,6 +115,98 @@ enum devid_phase {
 };
 
 /**
+ * What can be missing or wrong. The numbers never change their meaning.
+ */
+enum devid_problem {
+    /**
+     * The device's own state is corrupt: it counts as locked and takes no update.
+     */
+    DEVID_PROBLEM_STATE_CORRUPT = 1,
+    /**
+     * A record fails its digest.
+     */
+    DEVID_PROBLEM_RECORD_CORRUPT = 2,
+    /**
+     * A factory identity has no key.
+     */
+    DEVID_PROBLEM_NO_KEY = 3,
+    /**
+     * An identity has a key and no chain.
+     */
+    DEVID_PROBLEM_NO_CHAIN = 4,
+    /**
+     * The leaf certifies another key.
+     */
+    DEVID_PROBLEM_KEY_MISMATCH = 5,
+    /**
+     * The chain does not hold together.
+     */
+    DEVID_PROBLEM_CHAIN_BROKEN = 6,
+    /**
+     * A certificate has expired.
+     */
+    DEVID_PROBLEM_EXPIRED = 7,
+    /**
+     * A certificate is not valid yet.
+     */
+    DEVID_PROBLEM_NOT_YET_VALID = 8,
+    /**
+     * A certificate expires within 30 days.
+     */
+    DEVID_PROBLEM_EXPIRES_SOON = 64,
+    /**
+     * No time was given: the validity of certificates was not checked.
+     */
+    DEVID_PROBLEM_VALIDITY_NOT_CHECKED = 65,
+    /**
+     * There is no trust anchor: no update can be authorised.
+     */
+    DEVID_PROBLEM_NO_ANCHOR = 66,
+    /**
+     * The factory's slots can still be written.
+     */
+    DEVID_PROBLEM_UNLOCKED = 67,
+    /**
+     * TF-M was provisioned with its dummy values.
+     */
+    DEVID_PROBLEM_DUMMY_PROVISIONING = 68,
+    /**
+     * The attestation key is one whose private half everybody has.
+     */
+    DEVID_PROBLEM_DEVELOPMENT_IAK = 69,
+    /**
+     * The storage has no room for a rotation.
+     */
+    DEVID_PROBLEM_STORAGE_HEADROOM = 70,
+    /**
+     * An identity was activated and is not confirmed yet.
+     */
+    DEVID_PROBLEM_NOT_CONFIRMED = 71,
+    /**
+     * There is no attestation here.
+     */
+    DEVID_PROBLEM_NO_ATTESTATION = 72,
+    /**
+     * The attestation key has no chain: a verifier needs a record of the device.
+     */
+    DEVID_PROBLEM_NO_IAK_CHAIN = 73,
+};
+
+/**
+ * How much a finding matters.
+ */
+enum devid_severity {
+    /**
+     * Something does not work.
+     */
+    DEVID_SEVERITY_ERROR = 1,
+    /**
+     * It works, and someone should look at it.
+     */
+    DEVID_SEVERITY_WARNING = 2,
+};
+
+/**
  * The failure behind the last negative errno.
  */
 struct devid_error {
