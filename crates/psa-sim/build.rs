@@ -14,6 +14,6 @@ fn main() {
         .warnings_into_errors(true)
         .extra_warnings(true)
         .include(root.join("include"))
-        .files(["cases.c", "issuer.c"].map(|file| contract.join(file)))
+        .files(["cases.c", "cases_life.c", "command.c", "issuer.c"].map(|file| contract.join(file)))
         .compile("devid-contract");
 }

@@ -233,8 +233,8 @@ impl Outcome {
 /// Prints what the suites told of the contract's cases and of the stack. Every
 /// run of the contract must have held all cases of the table.
 fn report_told(out: &Path, stack_budget: u64) -> Result<()> {
-    let table = fs::read_to_string(root().join("tests/contract/src/cases.c"))?;
-    let cases = table.matches("\tCASE(").count();
+    let table = fs::read_to_string(root().join("tests/contract/src/cases.inc"))?;
+    let cases = table.matches("\nCASE(").count();
     let all = format!("contract: {cases} of {cases} cases hold");
     for (suite, log) in handler_logs(out)? {
         for line in log.lines().map(str::trim) {

@@ -4,11 +4,14 @@
 use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::sync::LazyLock;
 
-use p256::ecdsa::signature::Signer;
-use p256::ecdsa::{Signature, SigningKey};
+use devid_core::platform::{Crypto, KeyId, Keys};
+use p256::ecdsa::signature::{Signer, Verifier};
+use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+
+use super::{World, bytes};
 
 /// `CONTRACT_KEYS` of `contract.h`.
-const KEYS: usize = 2;
+const KEYS: usize = 3;
 
 /// One claim about `devid.h`: `struct contract_case`.
 #[repr(C)]
@@ -52,12 +55,16 @@ unsafe extern "C" {
 
 // `with` links the C API that the cases call.
 static TEST_KEYS: LazyLock<[SigningKey; KEYS]> = LazyLock::new(|| {
-    let scalars: [u8; KEYS] = [0x11, 0x22];
+    let scalars: [u8; KEYS] = [0x11, 0x22, 0x33];
     scalars.map(|byte| SigningKey::from_slice(&[byte; 32]).expect("a small scalar is a key"))
 });
 
 #[unsafe(no_mangle)]
 static contract_attests: bool = true;
+
+/// The standard layout has none.
+#[unsafe(no_mangle)]
+static contract_group: [u8; 1] = [0];
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn contract_failed(file: *const c_char, line: c_int, expectation: *const c_char) {
@@ -72,9 +79,8 @@ unsafe extern "C" fn contract_failed(file: *const c_char, line: c_int, expectati
 unsafe extern "C" fn contract_key_point(key: c_uint, point: *mut u8) -> bool {
     let Some(key) = TEST_KEYS.get(key as usize) else { return false };
     let public = key.verifying_key().to_sec1_point(false);
-    let from = public.as_bytes();
     // SAFETY: contract.h asks for 65 bytes, and an uncompressed point has them.
-    unsafe { point.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+    unsafe { hand_out(public.as_bytes(), point) };
     true
 }
 
@@ -87,10 +93,57 @@ unsafe extern "C" fn contract_key_sign(
 ) -> bool {
     let Some(key) = TEST_KEYS.get(key as usize) else { return false };
     // SAFETY: contract.h: `len` bytes at `data`.
-    let data = unsafe { super::bytes(data, len) };
+    let data = unsafe { bytes(data, len) };
     let made: Signature = key.sign(data);
-    let made = made.to_bytes();
     // SAFETY: contract.h asks for 64 bytes, and a P-256 signature has them.
-    unsafe { signature.copy_from_nonoverlapping(made.as_ptr(), made.len()) };
+    unsafe { hand_out(&made.to_bytes(), signature) };
     true
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn contract_verify(
+    point: *const u8,
+    data: *const u8,
+    len: usize,
+    signature: *const u8,
+) -> bool {
+    // SAFETY: contract.h: 65 bytes at `point`.
+    let key = VerifyingKey::from_sec1_bytes(unsafe { bytes(point, 65) });
+    // SAFETY: contract.h: `len` bytes at `data`.
+    let data = unsafe { bytes(data, len) };
+    // SAFETY: contract.h: 64 bytes at `signature`.
+    let signature = Signature::from_slice(unsafe { bytes(signature, 64) });
+    key.and_then(|key| key.verify(data, &signature?)).is_ok()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn contract_sha256(data: *const u8, len: usize, digest: *mut u8) -> bool {
+    // SAFETY: contract.h: `len` bytes at `data`.
+    let data = unsafe { bytes(data, len) };
+    let Ok(made) = World::enter().sim.sha256(&[data]) else { return false };
+    // SAFETY: contract.h asks for 32 bytes, and a SHA-256 digest has them.
+    unsafe { hand_out(&made, digest) };
+    true
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn contract_psa_point(id: u32, point: *mut u8) -> bool {
+    let Ok(Some(key)) = World::enter().sim.public_key(KeyId(id)) else { return false };
+    // SAFETY: contract.h asks for 65 bytes, and an uncompressed point has them.
+    unsafe { hand_out(key.point(), point) };
+    true
+}
+
+/// The simulator has no way out for a key that it has.
+#[unsafe(no_mangle)]
+extern "C" fn contract_psa_seals(id: u32) -> bool {
+    matches!(World::enter().sim.public_key(KeyId(id)), Ok(Some(_)))
+}
+
+/// # Safety
+///
+/// As many bytes as `value` has must be writable at `out`.
+unsafe fn hand_out(value: &[u8], out: *mut u8) {
+    // SAFETY: by this function's contract.
+    unsafe { out.copy_from_nonoverlapping(value.as_ptr(), value.len()) };
 }

@@ -101,12 +101,17 @@ static void put_public_key(struct der *der, const struct certificate *certificat
 	wrap(der, 0x30, end);
 }
 
-static void put_extensions(struct der *der)
+static void put_extensions(struct der *der, const struct certificate *certificate)
 {
 	static const uint8_t ca[] = {0x30, 0x0f, 0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01,
 				     0xff, 0x04, 0x05, 0x30, 0x03, 0x01, 0x01, 0xff};
+	static const uint8_t key_cert_sign[] = {0x30, 0x0e, 0x06, 0x03, 0x55, 0x1d, 0x0f, 0x01,
+						0x01, 0xff, 0x04, 0x04, 0x03, 0x02, 0x02, 0x04};
 	const uint8_t *end = der->at;
 
+	if (certificate->certifies_alone) {
+		put(der, key_cert_sign, sizeof(key_cert_sign));
+	}
 	put(der, ca, sizeof(ca));
 	wrap(der, 0x30, end);
 	wrap(der, 0xa3, end);
@@ -123,7 +128,7 @@ static void put_to_be_signed(struct der *der, const struct certificate *certific
 	const uint8_t *validity;
 
 	if (certificate->ca) {
-		put_extensions(der);
+		put_extensions(der, certificate);
 	}
 	put_public_key(der, certificate);
 	put_name(der, certificate->subject);

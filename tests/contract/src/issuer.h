@@ -14,6 +14,7 @@ struct certificate {
 	const uint8_t *point; /**< public key, 04 || X || Y */
 	unsigned int signer;  /**< test key that signs */
 	bool ca;
+	bool certifies_alone; /**< the CA's keyUsage is keyCertSign, and nothing else */
 	const char *not_before; /**< UTCTime; NULL for 2020 */
 	const char *not_after;  /**< UTCTime; NULL for 2049 */
 	bool wrong_curve;       /**< names secp256k1 for the key */

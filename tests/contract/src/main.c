@@ -6,6 +6,7 @@
 #include "contract.h"
 
 const bool contract_attests = IS_ENABLED(CONFIG_DEVID_ATTESTATION);
+const char contract_group[] = CONFIG_DEVID_GROUP;
 
 void contract_failed(const char *file, int line, const char *expectation)
 {
