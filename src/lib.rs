@@ -34,6 +34,8 @@ static STATE: Locked<State> = Locked::new(State {
     is_open: false,
     #[cfg(feature = "shell")]
     console: None,
+    #[cfg(feature = "smp")]
+    smp: None,
 });
 
 /// What is behind the lock.
@@ -42,6 +44,8 @@ struct State {
     is_open: bool,
     #[cfg(feature = "shell")]
     console: Option<devid_console::Console<'static>>,
+    #[cfg(feature = "smp")]
+    smp: Option<devid_console::smp::Smp<'static>>,
 }
 
 impl State {

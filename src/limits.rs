@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What Kconfig chose: the slots, their limits, where their assets and keys live.
 
+#[cfg(feature = "smp")]
+use devid_console::smp;
 use devid_core::layout::{Kind, Layout, Policy, slot};
 use devid_core::limits::{MAX_GROUP_LEN, MAX_SLOTS, MAX_VALUE_LEN};
 
 include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
+
+/// The group of mcumgr commands.
+#[cfg(feature = "smp")]
+pub const SMP: smp::Config = smp::Config { group: SMP_GROUP, operational: SMP_OPERATIONAL };
 
 const _: () = assert!(LAYOUT.slots.len() <= MAX_SLOTS, "Kconfig asks for too many slots");
 const _: () = assert!(LAYOUT.max_value_len() <= MAX_VALUE_LEN, "a slot's limit is too long");

@@ -11,6 +11,8 @@ pub mod life;
 mod ptr;
 #[cfg(feature = "shell")]
 mod shell;
+#[cfg(feature = "smp")]
+mod smp;
 mod status;
 
 use core::ffi::{c_char, c_int};

@@ -22,6 +22,36 @@ pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], 
     Ok(unsafe { core::slice::from_raw_parts(data, len) })
 }
 
+/// As [`bytes`], with none as an empty slice.
+///
+/// # Safety
+///
+/// As [`bytes`].
+#[cfg(feature = "smp")]
+pub(super) unsafe fn payload<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Error> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: by this function's contract.
+    unsafe { bytes(data, len) }
+}
+
+/// Bytes that a C caller lends for writing; they must have been initialised.
+///
+/// # Safety
+///
+/// Where `data` is not null, `len` bytes from it must be readable and writable,
+/// and nobody else's, until the C call returns.
+#[cfg(feature = "smp")]
+pub(super) unsafe fn buffer<'a>(data: *mut u8, len: usize) -> Result<&'a mut [u8], Error> {
+    if data.is_null() || !spans(data, len) {
+        return Err(Error::InvalidArgument);
+    }
+    // SAFETY: not null and no wrap-around, checked above; exclusive by this
+    // function's contract; u8 has no alignment.
+    Ok(unsafe { core::slice::from_raw_parts_mut(data, len) })
+}
+
 /// A C string of at most `max` bytes before its NUL; `None` for null.
 ///
 /// # Safety

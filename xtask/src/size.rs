@@ -21,6 +21,7 @@ use crate::tool::{
 pub(crate) struct Budget {
     flash: u64,
     flash_with_shell: u64,
+    flash_with_smp: u64,
     ram: u64,
     pub(crate) stack: u64,
     pub(crate) image: ImageBudget,
@@ -40,6 +41,12 @@ impl Budget {
     }
 }
 
+/// A feature of the archive, and the function through which Zephyr reaches it.
+type Feature = (&'static str, &'static str);
+
+const SHELL: Feature = ("shell", "devid_console_run");
+const SMP: Feature = ("smp", "devid_smp_run");
+
 /// Measures and prints; fails over budget, and where panicking code is linked.
 pub(crate) fn report() -> Result<()> {
     ensure_device_target()?;
@@ -48,7 +55,8 @@ pub(crate) fn report() -> Result<()> {
     println!("{:24} {:>8} {:>8}   budget", "devid linked alone", "flash", "RAM");
     for (name, features, flash) in [
         ("C API", &[][..], budget.flash),
-        ("C API and shell", &["--features", "shell"], budget.flash_with_shell),
+        ("C API and shell", &[SHELL], budget.flash_with_shell),
+        ("C API and SMP", &[SMP], budget.flash_with_smp),
     ] {
         let measured = Linked::build(features)?;
         println!("{name:24} {:8} {:8}   {flash}, {}", measured.flash, measured.ram, budget.ram);
@@ -79,7 +87,7 @@ fn control() -> Result<()> {
         .arg(&archive)
         .arg(&source))?;
     let image = dir.join("control.elf");
-    link(&archive, &image, false)?;
+    link(&archive, &image, &[])?;
     if Linked::measure(&image)?.panics.is_empty() {
         bail!("the control, which panics, was not found out");
     }
@@ -94,13 +102,16 @@ struct Linked {
 }
 
 impl Linked {
-    fn build(features: &[&str]) -> Result<Self> {
+    fn build(features: &[Feature]) -> Result<Self> {
         let mut build = cargo(&["build", "--package", "devid-archive", "--profile", "device"]);
-        build.args(["--target", DEVICE_TARGET, "--quiet"]).args(features);
+        build.args(["--target", DEVICE_TARGET, "--quiet"]);
+        for (feature, _) in features {
+            build.args(["--features", feature]);
+        }
         run(&mut build)?;
         let archive = target_dir().join(DEVICE_TARGET).join("device/libdevid_archive.a");
         let image = target_dir().join(DEVICE_TARGET).join("device/devid-linked.elf");
-        link(&archive, &image, !features.is_empty())?;
+        link(&archive, &image, features)?;
         Self::measure(&image)
     }
 
@@ -136,14 +147,14 @@ fn is_the_c_librarys(symbol: &str) -> bool {
     symbol.contains("compiler_builtins") || symbol.starts_with("__aeabi_mem")
 }
 
-fn link(archive: &Path, image: &Path, shell: bool) -> Result<()> {
+fn link(archive: &Path, image: &Path, features: &[Feature]) -> Result<()> {
     let mut link = command(linker()?, &["-flavor", "gnu", "--gc-sections", "--entry=devid_init"]);
     link.arg("--unresolved-symbols=ignore-all");
     for function in functions_of_the_header()? {
         link.arg(format!("--undefined={function}"));
     }
-    if shell {
-        link.arg("--undefined=devid_console_run");
+    for (_, entry) in features {
+        link.arg(format!("--undefined={entry}"));
     }
     run(link.arg("-o").arg(image).arg(archive))
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `devid sim`: the shell of a simulated device.
 
+mod smp;
+
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use devid_console::Console;
@@ -35,6 +38,10 @@ pub(crate) struct Args {
     /// The generation of its attestation tokens
     #[arg(long, value_enum, default_value_t = Profile::Rfc9783)]
     profile: Profile,
+
+    /// Serve its mcumgr commands over UDP, in place of the shell
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    smp: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -65,13 +72,16 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
         }
     };
     let mut scratch = vec![0; scratch_len(&STANDARD)];
-    let device = match Device::open(sim, STANDARD, &mut scratch) {
+    let mut device = match Device::open(sim, STANDARD, &mut scratch) {
         Ok(device) => device,
         Err(error) => {
             eprintln!("devid: the device does not start: {error}");
             return Ok(Exit::Failure);
         }
     };
+    if let Some(address) = args.smp {
+        return smp::serve(&mut device, address);
+    }
     let mut load = vec![0; STANDARD.max_value_len()];
     let shell = Shell { device, console: Console::new(&mut load) };
     if io::stdin().is_terminal() { shell.interactive(args.dir.as_deref()) } else { shell.script() }

@@ -18,6 +18,8 @@
 //! ```
 //!
 //! Secrets are never shown: length and digest stand for them.
+//!
+//! With the feature `smp` the same commands are an mcumgr group, in [`smp`].
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -25,6 +27,8 @@ mod command;
 mod failure;
 mod load;
 mod show;
+#[cfg(feature = "smp")]
+pub mod smp;
 mod status;
 mod text;
 

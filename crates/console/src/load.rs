@@ -50,6 +50,18 @@ impl<'b> Load<'b> {
         self.announced.map(|announced| (self.len, announced.len))
     }
 
+    /// The digest announced.
+    #[cfg(feature = "smp")]
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.announced.map(|announced| announced.digest)
+    }
+
+    /// The bytes taken so far.
+    #[cfg(feature = "smp")]
+    pub(crate) fn taken(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+
     pub(crate) fn abort(&mut self) {
         self.announced = None;
         self.len = 0;

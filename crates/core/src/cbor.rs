@@ -135,6 +135,7 @@ const TEXT: u8 = 3;
 const ARRAY: u8 = 4;
 const MAP: u8 = 5;
 const TAG: u8 = 6;
+const SIMPLE: u8 = 7;
 
 impl<'a> Reader<'a> {
     /// Reads from the start.
@@ -193,6 +194,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A truth value.
+    pub fn bool(&mut self) -> Result<bool, Fault> {
+        let start = *self;
+        let Head { major, value } = self.head()?;
+        match (major, value) {
+            (SIMPLE, 20) => Ok(false),
+            (SIMPLE, 21) => Ok(true),
+            _ => Err(start.fault(Reason::Type)),
+        }
+    }
+
     /// An array's head: the number of items that follow.
     pub fn array(&mut self) -> Result<u64, Fault> {
         self.expect(ARRAY)
@@ -228,6 +240,11 @@ impl<'a> Reader<'a> {
     /// Whether the next item is a byte string.
     pub fn is_bytes(&self) -> bool {
         self.next_major() == Some(BYTES)
+    }
+
+    /// Whether the next item is text.
+    pub fn is_text(&self) -> bool {
+        self.next_major() == Some(TEXT)
     }
 
     /// Whether the next item is an array.
@@ -311,7 +328,7 @@ impl<'a> Reader<'a> {
             ARRAY => value,
             MAP => value.saturating_mul(2),
             TAG => 1,
-            7 if info == 24 && value < 32 => return Err(start.fault(Reason::IllFormed)),
+            SIMPLE if info == 24 && value < 32 => return Err(start.fault(Reason::IllFormed)),
             _ => 0,
         };
         if least > rest.len() as u64 {
@@ -470,6 +487,15 @@ mod tests {
         assert_eq!(Reader::new(&least).int(), Ok(i64::MIN));
         let below = [0x3b, 0x80, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(Reader::new(&below).int().unwrap_err().reason, Reason::Range);
+    }
+
+    #[test]
+    fn truth_values_are_not_numbers() {
+        assert_eq!(Reader::new(&[0xf4]).bool(), Ok(false));
+        assert_eq!(Reader::new(&[0xf5]).bool(), Ok(true));
+        for other in [&[0xf6][..], &[0x15], &[0xf8, 0x21], &[0xf9, 0x00, 0x15]] {
+            assert_eq!(Reader::new(other).bool().unwrap_err().reason, Reason::Type);
+        }
     }
 
     #[test]
