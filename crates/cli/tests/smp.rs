@@ -61,10 +61,9 @@ impl Client {
     fn ask(&self, write: bool, id: u8, data: Value) -> Result<Value, (u16, i32)> {
         match self.0.raw_command(&Ask { write, id, data }) {
             Ok(response) => Ok(response),
-            Err(MCUmgrClientError::ExecuteError(ExecuteError::ErrorResponse(DeviceError::V2 {
-                group,
-                rc,
-            }))) => Err((group, rc)),
+            Err(MCUmgrClientError::ExecuteError(ExecuteError::ErrorResponse(
+                DeviceError::V2 { group, rc },
+            ))) => Err((group, rc)),
             Err(error) => panic!("command {id}: {error}"),
         }
     }
@@ -123,7 +122,9 @@ fn provision(client: &Client) {
     for piece in PIECES {
         let data = bytes(piece);
         let request = match off {
-            0 => cbor!({ "sha" => sha, "off" => 0, "len" => PIECES.concat().len(), "data" => data }),
+            0 => {
+                cbor!({ "sha" => sha, "off" => 0, "len" => PIECES.concat().len(), "data" => data })
+            }
             _ => cbor!({ "sha" => sha, "off" => off, "data" => data }),
         };
         let answer = client.write(LOAD, request.unwrap());

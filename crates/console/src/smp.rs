@@ -109,11 +109,7 @@ impl<'b> Smp<'b> {
     }
 
     /// Refuses what is not for SMP once the device is locked.
-    fn admit<P: Platform>(
-        &self,
-        device: &Device<'_, P>,
-        access: Access,
-    ) -> Result<(), Failure> {
+    fn admit<P: Platform>(&self, device: &Device<'_, P>, access: Access) -> Result<(), Failure> {
         let is_open = match access {
             Access::Public => true,
             Access::Operational => self.config.operational || !device.is_locked(),
@@ -339,7 +335,12 @@ impl<'b> Smp<'b> {
 
     /// Answers with a value, whole or as its first piece; what does not fit is
     /// kept to be fetched.
-    fn value(&mut self, value: &[u8], digest: Digest, reply: &mut Reply<'_>) -> Result<(), Failure> {
+    fn value(
+        &mut self,
+        value: &[u8],
+        digest: Digest,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Failure> {
         if !reply.value(value, &digest)? {
             self.transfer.keep(value, digest)?;
         }

@@ -19,8 +19,10 @@ use devid_core::platform::Crypto;
 use devid_core::time::UnixTime;
 use devid_core::token::Token;
 use devid_core::x509::Certificate;
-use devid_sim::ca::ThrowAwayCa;
+use devid_sim::ca::{ThrowAwayAnchor, ThrowAwayCa};
 use devid_sim::{Sim, development_iak};
+use p256::ecdsa::Signature;
+use p256::ecdsa::signature::Signer;
 
 const NOW: UnixTime = UnixTime(1_795_000_000);
 const CHALLENGE: [u8; 32] = [7; 32];
@@ -78,10 +80,15 @@ enum Answer {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// `operational` is `CONFIG_DEVID_SMP_OPERATIONAL`.
+    fn with(operational: bool) -> Self {
         let sim = Sim::in_memory(devid_sim::Config { seed: Some([7; 32]), ..Default::default() });
         let scratch = vec![0; scratch_len(&STANDARD)].leak();
         let device = Device::open(sim, STANDARD, scratch).unwrap();
-        let config = Config { group: GROUP, operational: false };
+        let config = Config { group: GROUP, operational };
         Self { device, smp: Smp::new(config, vec![0; scratch_len(&STANDARD)].leak()), room: ROOM }
     }
 
@@ -275,6 +282,273 @@ fn a_device_goes_through_its_life() {
     bench.ok("destroy-write", &[idevid.clone()]);
     assert_eq!(bench.refuse("key", &[idevid.clone()]), 3);
     assert_eq!(bench.refuse("chain", &[idevid]), 3);
+}
+
+impl Bench {
+    /// Gives an identity, or its pending bank, a key and a chain.
+    fn certify(&mut self, ca: &ThrowAwayCa, slot: &str) -> Vec<u8> {
+        let slot = ("slot", text(slot));
+        self.long("key-write", &[slot.clone()]);
+        let csr = self.long("csr", &[slot.clone(), ("cn", text("widget"))]);
+        let chain = ca.issue(&csr).unwrap();
+        let sha = self.load(&chain);
+        self.ok("chain-write", &[slot, ("sha", sha)]);
+        chain
+    }
+
+    fn phase(&mut self, slot: &str) -> usize {
+        number(&self.ok("phase", &[("slot", text(slot))]), "phase")
+    }
+}
+
+/// An update command that writes the slot `serial` of any device of the group.
+fn update(anchor: &ThrowAwayAnchor, target: Value, sequence: u64, value: &[u8]) -> Vec<u8> {
+    let entry = |key: u8, value| (Value::from(key), value);
+    let protected = encode(&Value::Map(vec![
+        (Value::from(1), Value::from(-7)),
+        (Value::from(3), text("application/devid-update+cbor")),
+    ]));
+    let payload = encode(&Value::Map(vec![
+        entry(1, target),
+        entry(2, Value::from(sequence)),
+        entry(3, Value::from(1)),
+        entry(4, Value::from(0x30)),
+        entry(5, blob(value)),
+    ]));
+    let signed =
+        Value::Array(vec![text("Signature1"), blob(&protected), blob(&[]), blob(&payload)]);
+    let signature: Signature = anchor.signing_key().sign(&encode(&signed));
+    let envelope = Value::Array(vec![
+        blob(&protected),
+        Value::Map(vec![]),
+        blob(&payload),
+        blob(&signature.to_bytes()),
+    ]);
+    encode(&Value::Tag(18, Box::new(envelope)))
+}
+
+#[test]
+fn an_identity_rotates_and_rolls_back() {
+    let mut bench = Bench::new();
+    let ca = ThrowAwayCa::new(NOW);
+    let (ldevid, pending) = (("slot", text("ldevid0")), "ldevid0/pending");
+    let old = bench.certify(&ca, "ldevid0");
+    assert_eq!(bench.phase("ldevid0"), 0);
+    assert_eq!(bench.refuse("activate-write", &[ldevid.clone()]), 3);
+
+    let new = bench.certify(&ca, pending);
+    assert_eq!(bench.phase("ldevid0"), 1);
+    assert_eq!(bench.long("chain", &[ldevid.clone()]), old);
+    bench.ok("activate-write", &[ldevid.clone()]);
+    assert_eq!(bench.phase("ldevid0"), 2);
+    assert_eq!(bench.long("chain", &[ldevid.clone()]), new);
+    assert_eq!(bench.refuse("destroy-write", &[ldevid.clone()]), 15, "a rotation is under way");
+    bench.ok("rollback-write", &[ldevid.clone()]);
+    assert_eq!(bench.long("chain", &[ldevid.clone()]), old);
+
+    let new = bench.certify(&ca, pending);
+    bench.ok("activate-write", &[ldevid.clone()]);
+    bench.ok("confirm-write", &[ldevid.clone()]);
+    assert_eq!(bench.phase("ldevid0"), 0);
+    assert_eq!(bench.long("chain", &[ldevid.clone()]), new);
+    assert_eq!(bench.refuse("rollback-write", &[ldevid.clone()]), 3);
+
+    bench.ok("reset-write", &[("yes", Value::Bool(true))]);
+    assert_eq!(bench.refuse("chain", &[ldevid]), 3);
+}
+
+#[test]
+fn evidence_vouches_for_an_identitys_key_alone_and_in_a_request() {
+    let mut bench = Bench::new();
+    let (slot, challenge) = (("slot", text("idevid")), ("challenge", blob(&CHALLENGE)));
+    let spki = bench.long("key-write", &[slot.clone()]);
+    let bound = bench.long("evidence", &[slot.clone(), challenge.clone()]);
+    let nonce = [b"devid-bound-evidence-v1\0".as_slice(), &CHALLENGE, &spki].concat();
+    assert_eq!(Token::decode(&bound).unwrap().claims.nonce, bench.sha(&nonce));
+    let csr = bench.long("csr", &[slot, challenge]);
+    assert!(csr.len() > bound.len());
+    assert!(ThrowAwayCa::new(NOW).issue(&csr).is_ok());
+}
+
+#[test]
+fn status_and_info_are_the_devices() {
+    let mut bench = Bench::new();
+    let findings = |bench: &mut Bench, request: &[(&str, Value)]| {
+        let status = bench.ok("status", request);
+        let findings = get(&status, "findings").as_array().unwrap().clone();
+        findings.iter().map(|found| format!("{:?}", found.as_array().unwrap())).collect::<Vec<_>>()
+    };
+    let unlocked = "[Integer(Integer(67)), Null]".to_owned();
+    let no_key = "[Integer(Integer(3)), Integer(Integer(0))]".to_owned();
+    let found = findings(&mut bench, &[]);
+    assert!(found.contains(&unlocked) && found.contains(&no_key), "{found:?}");
+    bench.certify(&ThrowAwayCa::new(NOW), "idevid");
+    let found = findings(&mut bench, &[("now", Value::from(NOW.0))]);
+    assert!(found.contains(&unlocked) && !found.contains(&no_key), "{found:?}");
+
+    let info = bench.ok("info", &[]);
+    assert_eq!(get(&info, "locked"), &Value::Bool(false));
+    assert_eq!(number(&info, "sequence"), 0);
+    assert_eq!(bytes(&info, "id"), bench.device.instance_id().unwrap());
+}
+
+#[test]
+fn lock_and_reset_want_a_word() {
+    let mut bench = Bench::new();
+    for name in ["lock-write", "reset-write"] {
+        assert_eq!(bench.send(name, &[0xa0]), Answer::Refused(66));
+        let no = map(&[("yes", Value::Bool(false))]);
+        assert_eq!(bench.send(name, &no), Answer::Refused(64));
+        assert_eq!(bench.send(name, &map(&[("yes", int(1))])), Answer::Refused(64));
+    }
+    assert!(!bench.device.is_locked());
+}
+
+/// What each command is asked below.
+fn example(name: &str, slot: &str) -> Vec<(&'static str, Value)> {
+    let slot = ("slot", text(slot));
+    let yes = ("yes", Value::Bool(true));
+    let challenge = ("challenge", blob(&CHALLENGE));
+    match name {
+        "lock-write" | "reset-write" => vec![yes],
+        "value-write" | "chain-write" => vec![slot, ("value", blob(b"x"))],
+        "update-write" => vec![("value", blob(b"x"))],
+        "token" | "evidence" => vec![challenge],
+        "result" => vec![("sha", blob(&[0; 32])), ("off", int(0))],
+        "load-write" => {
+            vec![("sha", blob(&[0; 32])), ("off", int(0)), ("len", int(2)), ("data", blob(b"x"))]
+        }
+        "status" | "slots" | "token-size" | "iak" | "info" | "load" | "abort-write" | "error" => {
+            vec![]
+        }
+        _ => vec![slot],
+    }
+}
+
+/// Everything that a locked device refuses over SMP, and everything else.
+const CLOSED: [&str; 13] = [
+    "status",
+    "value-write",
+    "erase-write",
+    "key-write",
+    "csr",
+    "chain-write",
+    "destroy-write",
+    "activate-write",
+    "confirm-write",
+    "rollback-write",
+    "lock-write",
+    "reset-write",
+    "value of a secret",
+];
+const OPEN: [&str; 18] = [
+    "slots",
+    "slot",
+    "value",
+    "key",
+    "chain",
+    "certificate",
+    "phase",
+    "update-write",
+    "token",
+    "token-size",
+    "evidence",
+    "iak",
+    "info",
+    "load",
+    "load-write",
+    "abort-write",
+    "result",
+    "error",
+];
+
+#[test]
+fn a_locked_device_answers_with_public_values_and_evidence_alone() {
+    const LOCKED: Answer = Answer::Refused(67);
+    let mut bench = Bench::new();
+    let ca = ThrowAwayCa::new(NOW);
+    bench.certify(&ca, "idevid");
+    bench.certify(&ca, "ldevid0");
+    bench.ok("value-write", &[("slot", text("secret")), ("value", blob(b"hunter2"))]);
+    bench.ok("lock-write", &[("yes", Value::Bool(true))]);
+    assert_eq!(get(&bench.ok("info", &[]), "locked"), &Value::Bool(true));
+    for slot in ["idevid", "ldevid0", "ldevid0/pending", "serial", "endpoint"] {
+        for name in CLOSED {
+            let (name, slot) = match name {
+                "value of a secret" => ("value", "secret"),
+                name => (name, slot),
+            };
+            let request = map(&example(name, slot));
+            assert_eq!(bench.send(name, &request), LOCKED, "{name} {slot}");
+        }
+        for name in OPEN {
+            let request = map(&example(name, slot));
+            assert_ne!(bench.send(name, &request), LOCKED, "{name} {slot}");
+        }
+    }
+    let both_ways = ["value", "key", "chain", "load"].len();
+    let commands = NAMES.len() + both_ways + ["value of a secret"].len();
+    assert_eq!(CLOSED.len() + OPEN.len(), commands, "a command is in neither list");
+}
+
+#[test]
+fn the_product_may_leave_operational_slots_to_smp() {
+    const DENIED: i128 = 8;
+    let mut bench = Bench::with(true);
+    let ca = ThrowAwayCa::new(NOW);
+    bench.certify(&ca, "idevid");
+    bench.certify(&ca, "ldevid0");
+    bench.ok("lock-write", &[("yes", Value::Bool(true))]);
+
+    let new = bench.certify(&ca, "ldevid0/pending");
+    bench.ok("activate-write", &[("slot", text("ldevid0"))]);
+    bench.ok("confirm-write", &[("slot", text("ldevid0"))]);
+    assert_eq!(bench.long("chain", &[("slot", text("ldevid0"))]), new);
+    bench.ok("value-write", &[("slot", text("endpoint")), ("value", blob(b"coaps://x"))]);
+
+    let idevid = ("slot", text("idevid"));
+    assert_eq!(bench.refuse("destroy-write", &[idevid.clone()]), DENIED);
+    assert_eq!(bench.refuse("key-write", &[("slot", text("idevid/pending"))]), DENIED);
+    let serial = [("slot", text("serial")), ("value", blob(b"x"))];
+    assert_eq!(bench.refuse("value-write", &serial), DENIED);
+    assert_eq!(bench.refuse("lock-write", &[("yes", Value::Bool(true))]), 67);
+}
+
+#[test]
+fn an_update_is_applied_whatever_the_lock_and_replayed_never() {
+    let mut bench = Bench::new();
+    let ca = ThrowAwayCa::new(NOW);
+    let anchor = ThrowAwayAnchor::new("anchor", NOW, true);
+    let stranger = ThrowAwayAnchor::new("stranger", NOW, true);
+    bench.certify(&ca, "idevid");
+    bench.certify(&ca, "ldevid0");
+    let certificate = bench.load(anchor.certificate());
+    bench.ok("value-write", &[("slot", text("anchor0")), ("sha", certificate)]);
+    bench.ok("lock-write", &[("yes", Value::Bool(true))]);
+
+    let id = Value::Bytes(bytes(&bench.ok("info", &[]), "id"));
+    let forged = update(&stranger, id.clone(), 1, b"forged");
+    let sha = bench.load(&forged);
+    assert_eq!(bench.refuse("update-write", &[("sha", sha)]), 13);
+    assert_eq!(bench.detail(), 15, "signed by no anchor");
+
+    let command = update(&anchor, id, 1, b"SN-0002");
+    let sha = bench.load(&command);
+    let applied = bench.ok("update-write", &[("sha", sha), ("now", Value::from(NOW.0))]);
+    assert_eq!(number(&applied, "sequence"), 1);
+    assert_eq!(bench.long("value", &[("slot", text("serial"))]), b"SN-0002");
+    assert_eq!(number(&bench.ok("info", &[]), "sequence"), 1);
+    assert_eq!(bench.refuse("update-write", &[("value", blob(&command))]), 13);
+    assert_eq!(bench.detail(), 13, "the number was used before");
+}
+
+#[test]
+fn the_cddl_finds_a_wrong_packet() {
+    valid("load-write-response", &map(&[("off", int(1))]));
+    for wrong in [map(&[("off", text("1"))]), map(&[]), map(&[("off", int(1)), ("x", int(1))])] {
+        let found = std::panic::catch_unwind(|| valid("load-write-response", &wrong));
+        assert!(found.is_err(), "{wrong:02x?}");
+    }
 }
 
 #[test]
@@ -473,7 +747,8 @@ fn pieces_out_of_order_are_answered_with_the_one_that_is_missing() {
     let mut bench = Bench::new();
     let value: Vec<u8> = (0..200).collect();
     let sha = ("sha", Value::Bytes(bench.sha(&value)));
-    let piece = |off: usize| vec![sha.clone(), ("off", int(off)), ("data", blob(&value[off..off + 50]))];
+    let piece =
+        |off: usize| vec![sha.clone(), ("off", int(off)), ("data", blob(&value[off..off + 50]))];
     let first = [piece(0), vec![("len", int(200))]].concat();
     assert_eq!(bench.refuse("load-write", &piece(50)), 68, "nothing was begun");
     for (request, next) in [
@@ -510,7 +785,8 @@ fn refuses_a_piece_that_overruns() {
 #[test]
 fn refuses_a_load_longer_than_the_buffer_by_one_byte() {
     let mut bench = Bench::new();
-    let begin = |len| [("sha", blob(&[0; 32])), ("off", int(0)), ("len", int(len)), ("data", blob(&[]))];
+    let begin =
+        |len| [("sha", blob(&[0; 32])), ("off", int(0)), ("len", int(len)), ("data", blob(&[]))];
     bench.ok("load-write", &begin(scratch_len(&STANDARD)));
     assert_eq!(bench.refuse("load-write", &begin(scratch_len(&STANDARD) + 1)), 72);
     assert_eq!(bench.refuse("load-write", &begin(0)), 72);

@@ -66,7 +66,6 @@ fn answer(smp: &mut Smp<'_>, device: &mut Device<'_, Sim>, packet: &[u8]) -> Opt
         Err(code) => vec![0xa1, 0x62, b'r', b'c', code],
     };
     let [len_high, len_low] = u16::try_from(response.len()).ok()?.to_be_bytes();
-    let header =
-        [first + 1, 0, len_high, len_low, group_high, group_low, sequence, command];
+    let header = [first + 1, 0, len_high, len_low, group_high, group_low, sequence, command];
     Some([&header[..], &response].concat())
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A request's map, read strictly: each key known, there once, of its type.
 
+use devid_core::Error;
 use devid_core::cbor::{Fault, Reader, Reason};
 use devid_core::device::Device;
 use devid_core::layout::SlotId;
 use devid_core::platform::{Digest, Platform};
 use devid_core::time::UnixTime;
-use devid_core::Error;
 
 use super::failure::Failure;
 
