@@ -97,7 +97,7 @@ impl Config {
         let key_base = self.number("DEVID_KEY_ID_BASE", 0x3000_4000);
         let group = self.text("DEVID_GROUP", "");
         let load = self.number("DEVID_SHELL_LOAD_SIZE", 2048);
-        let group = self.number("DEVID_SMP_GROUP_ID", 0x6465);
+        let smp_group = self.number("DEVID_SMP_GROUP_ID", 0x6465);
         let operational = self.flag("DEVID_SMP_OPERATIONAL", false);
         format!(
             "/// The slots that Kconfig chose.\n\
@@ -109,7 +109,7 @@ impl Config {
              /// Longest value the shell loads in pieces, in bytes.\n\
              pub const LOAD_LEN: usize = {load};\n\
              /// Id of the group of mcumgr commands.\n\
-             pub const SMP_GROUP: u16 = {group};\n\
+             pub const SMP_GROUP: u16 = {smp_group};\n\
              /// Whether SMP changes operational slots of a locked device.\n\
              pub const SMP_OPERATIONAL: bool = {operational};\n"
         )
