@@ -231,7 +231,7 @@ impl<'b> Smp<'b> {
                     device.update(command, request.now())
                 })?;
                 reply.map(&[
-                    ("sequence", Value::Number(applied.sequence)),
+                    ("seq", Value::Number(applied.sequence)),
                     ("expiry", Value::Bool(applied.expiry_checked)),
                 ])
             }
@@ -387,7 +387,7 @@ fn info<P: Platform>(device: &mut Device<'_, P>, reply: &mut Reply<'_>) -> Resul
         ("id", id.as_ref().map_or(Value::Absent, |id| Value::Bytes(id))),
         ("group", if group.is_empty() { Value::Absent } else { Value::Text(group) }),
         ("locked", Value::Bool(device.is_locked())),
-        ("sequence", Value::Number(device.sequence())),
+        ("seq", Value::Number(device.sequence())),
     ])
 }
 

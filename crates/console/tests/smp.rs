@@ -389,7 +389,7 @@ fn status_and_info_are_the_devices() {
 
     let info = bench.ok("info", &[]);
     assert_eq!(get(&info, "locked"), &Value::Bool(false));
-    assert_eq!(number(&info, "sequence"), 0);
+    assert_eq!(number(&info, "seq"), 0);
     assert_eq!(bytes(&info, "id"), bench.device.instance_id().unwrap());
 }
 
@@ -536,9 +536,9 @@ fn an_update_is_applied_whatever_the_lock_and_replayed_never() {
     let command = update(&anchor, id, 1, b"SN-0002");
     let sha = bench.load(&command);
     let applied = bench.ok("update-write", &[("sha", sha), ("now", Value::from(NOW.0))]);
-    assert_eq!(number(&applied, "sequence"), 1);
+    assert_eq!(number(&applied, "seq"), 1);
     assert_eq!(bench.long("value", &[("slot", text("serial"))]), b"SN-0002");
-    assert_eq!(number(&bench.ok("info", &[]), "sequence"), 1);
+    assert_eq!(number(&bench.ok("info", &[]), "seq"), 1);
     assert_eq!(bench.refuse("update-write", &[("value", blob(&command))]), 13);
     assert_eq!(bench.detail(), 13, "the number was used before");
 }

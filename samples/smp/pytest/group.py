@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from pydantic import model_validator
 from smp import error, message, packet
 from smpclient import SMPClient
 from smpclient.generics import error_v1, error_v2
@@ -33,6 +34,19 @@ class ErrorV2(error.ErrorV2[int]):
     _GROUP_ID = GROUP
 
 
+class Anything:
+    """A response's map, whatever is in it; an error is none."""
+
+    model_config = {"extra": "allow", "frozen": True}
+
+    @model_validator(mode="before")
+    @classmethod
+    def is_no_error(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if "err" in fields or "rc" in fields:
+            raise ValueError("an error")
+        return fields
+
+
 def request(name: str, write: bool, fields: dict[str, Any]):
     """A request as smpclient has them: a class for each command."""
     kind, answer = (
@@ -40,14 +54,10 @@ def request(name: str, write: bool, fields: dict[str, Any]):
         if write
         else (message.ReadRequest, message.ReadResponse)
     )
-    # What comes back is looked at by the test.
-    place = {
-        "_GROUP_ID": GROUP,
-        "_COMMAND_ID": COMMANDS[name],
-        "model_config": {"extra": "allow", "frozen": True},
-    }
-    kind = type("Request", (kind,), dict(place))
-    kind._Response = type("Response", (answer,), dict(place))
+    place = {"_GROUP_ID": GROUP, "_COMMAND_ID": COMMANDS[name]}
+    allowed = {"model_config": Anything.model_config}
+    kind = type("Request", (kind,), {**place, **allowed})
+    kind._Response = type("Response", (Anything, answer), {**place, **allowed})
     kind._ErrorV1, kind._ErrorV2 = ErrorV1, ErrorV2
     return kind(**fields)
 

@@ -176,7 +176,7 @@ def test_a_locked_device_refuses_and_takes_updates(group, authority):
     group.write("value", slot="serial", value=b"SN-0001")
     group.write("lock", yes=True)
     info = group.read("info")
-    assert info["locked"] and info["sequence"] == 0
+    assert info["locked"] and info["seq"] == 0
 
     group.refuses(LOCKED, "value", True, slot="serial", value=b"SN-0002")
     group.refuses(LOCKED, "key", True, slot="ldevid0/pending")
@@ -190,7 +190,7 @@ def test_a_locked_device_refuses_and_takes_updates(group, authority):
     group.refuses(REFUSED, "update", True, sha=group.load(forged))
     signed = command(authority.root_key, info["id"], 1, 1, 0x30, b"SN-0002")
     applied = group.write("update", sha=group.load(signed), now=int(NOW.timestamp()))
-    assert applied == {"sequence": 1, "expiry": False}
+    assert applied == {"seq": 1, "expiry": False}
     assert group.value("value", slot="serial") == b"SN-0002"
     group.refuses(REFUSED, "update", True, value=signed)
     assert group.read("error") == {"code": REFUSED, "detail": 13}
