@@ -18,7 +18,11 @@ impl Keys for Psa {
         unsafe { sys::devid_port_signing_key(attributes.as_mut_ptr(), id.0) };
         let mut key = 0;
         // SAFETY: the attributes were set just now; the callee keeps neither pointer.
-        check(unsafe { sys::psa_generate_key(attributes.as_ptr(), &mut key) })
+        match check(unsafe { sys::psa_generate_key(attributes.as_ptr(), &mut key) }) {
+            // Mbed TLS says PSA_ERROR_DATA_INVALID of a key it could not store.
+            Err(Error::Corrupt) => Err(Error::StorageFull),
+            result => result,
+        }
     }
 
     fn public_key(&mut self, id: KeyId) -> Result<Option<PublicKey>, Error> {
