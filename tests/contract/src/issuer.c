@@ -101,6 +101,20 @@ static void put_public_key(struct der *der, const struct certificate *certificat
 	wrap(der, 0x30, end);
 }
 
+/* An extension of the example arc, 2.999, that is not critical. */
+static void put_padding(struct der *der, size_t len)
+{
+	static const uint8_t id_example[] = {0x06, 0x02, 0x88, 0x37};
+	const uint8_t *end = der->at;
+
+	while (len-- > 0) {
+		put_byte(der, 0);
+	}
+	wrap(der, 0x04, end);
+	put(der, id_example, sizeof(id_example));
+	wrap(der, 0x30, end);
+}
+
 static void put_extensions(struct der *der, const struct certificate *certificate)
 {
 	static const uint8_t ca[] = {0x30, 0x0f, 0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01,
@@ -109,10 +123,15 @@ static void put_extensions(struct der *der, const struct certificate *certificat
 						0x01, 0xff, 0x04, 0x04, 0x03, 0x02, 0x02, 0x04};
 	const uint8_t *end = der->at;
 
+	if (certificate->padding > 0) {
+		put_padding(der, certificate->padding);
+	}
 	if (certificate->certifies_alone) {
 		put(der, key_cert_sign, sizeof(key_cert_sign));
 	}
-	put(der, ca, sizeof(ca));
+	if (certificate->ca) {
+		put(der, ca, sizeof(ca));
+	}
 	wrap(der, 0x30, end);
 	wrap(der, 0xa3, end);
 }
@@ -127,7 +146,7 @@ static void put_to_be_signed(struct der *der, const struct certificate *certific
 	const uint8_t *end = der->at;
 	const uint8_t *validity;
 
-	if (certificate->ca) {
+	if (certificate->ca || certificate->padding > 0) {
 		put_extensions(der, certificate);
 	}
 	put_public_key(der, certificate);
@@ -145,7 +164,7 @@ static void put_to_be_signed(struct der *der, const struct certificate *certific
 
 size_t issue(const struct certificate *certificate, uint8_t *out, size_t size)
 {
-	static uint8_t scratch[640];
+	static uint8_t scratch[2048];
 	const uint8_t *end = scratch + sizeof(scratch);
 	struct der body = {scratch, scratch + sizeof(scratch), false};
 	struct der der = {out, out + size, false};

@@ -19,6 +19,7 @@ struct certificate {
 	const char *not_after;  /**< UTCTime; NULL for 2049 */
 	bool wrong_curve;       /**< names secp256k1 for the key */
 	bool wrong_signature;   /**< flips one bit of the signature */
+	size_t padding;         /**< bytes of an extension that says nothing */
 };
 
 /**
