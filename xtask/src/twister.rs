@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -21,6 +22,19 @@ const BUILD: [&str; 2] = ["nrf5340dk/nrf5340/cpuapp/ns", "nrf9160dk/nrf9160/ns"]
 /// The scenarios whose difference is devid's price.
 const WITH: &str = "sample.devid.minimal.tfm";
 const WITHOUT: &str = "sample.devid.minimal.without_devid";
+
+/// Boards whose storage does not suffice once an option is set, and the numbers
+/// that the refusal names. The arithmetic is cmake/storage.cmake's.
+const REFUSED: [(&str, &str, &str); 4] = [
+    (RUN[0], "DEVID_CHAIN_MAX_LEN=960", "CONFIG_DEVID_CHAIN_MAX_LEN from 960 to 944"),
+    (RUN[0], "DEVID_OPERATIONAL_IDENTITIES=3", "CONFIG_DEVID_TFM_PS_SIZE from 0x5000 to 0x7000"),
+    (RUN[1], "DEVID_CHAIN_MAX_LEN=1536", "CONFIG_DEVID_CHAIN_MAX_LEN from 1536 to 928"),
+    (
+        RUN[1],
+        "SECURE_STORAGE_ITS_MAX_DATA_SIZE=128",
+        "CONFIG_SECURE_STORAGE_ITS_MAX_DATA_SIZE from 128 to 980",
+    ),
+];
 
 /// A Zephyr workspace.
 pub(crate) struct Workspace {
@@ -46,6 +60,26 @@ impl Workspace {
         let venv = self.base.parent().map(|top| top.join(".venv/bin")).filter(|bin| bin.is_dir());
         let path = env::var_os("PATH").unwrap_or_default();
         env::join_paths(venv.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
+    }
+
+    /// A program of the workspace's, with the compilers that are here.
+    fn command(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
+        let mut command = command(program, args);
+        command.env("PATH", self.path()).env("ZEPHYR_BASE", &self.base);
+        if env::var_os("ZEPHYR_TOOLCHAIN_VARIANT").is_none()
+            && let Some(prefix) =
+                find("arm-none-eabi-gcc").as_deref().and_then(Path::ancestor_prefix)
+        {
+            command
+                .env("ZEPHYR_TOOLCHAIN_VARIANT", "gnuarmemb")
+                .env("GNUARMEMB_TOOLCHAIN_PATH", prefix);
+        }
+        // Zephyr finds ccache by itself; this is for TF-M's own build.
+        if find("ccache").is_some() && env::var_os("CMAKE_C_COMPILER_LAUNCHER").is_none() {
+            command.env("CMAKE_C_COMPILER_LAUNCHER", "ccache");
+            command.env("CCACHE_BASEDIR", "/").env("CCACHE_NOHASHDIR", "1");
+        }
+        command
     }
 }
 
@@ -144,20 +178,7 @@ pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcom
     ensure_device_target()?;
     let out = target_dir().join("twister");
     let mut twister =
-        command("python3", &[&*workspace.base.join("scripts/twister").to_string_lossy()]);
-    twister.env("PATH", workspace.path()).env("ZEPHYR_BASE", &workspace.base);
-    if env::var_os("ZEPHYR_TOOLCHAIN_VARIANT").is_none()
-        && let Some(prefix) = find("arm-none-eabi-gcc").as_deref().and_then(Path::ancestor_prefix)
-    {
-        twister
-            .env("ZEPHYR_TOOLCHAIN_VARIANT", "gnuarmemb")
-            .env("GNUARMEMB_TOOLCHAIN_PATH", prefix);
-    }
-    // Zephyr finds ccache by itself; this is for TF-M's own build.
-    if find("ccache").is_some() && env::var_os("CMAKE_C_COMPILER_LAUNCHER").is_none() {
-        twister.env("CMAKE_C_COMPILER_LAUNCHER", "ccache");
-        twister.env("CCACHE_BASEDIR", "/").env("CCACHE_NOHASHDIR", "1");
-    }
+        workspace.command("python3", &[&*workspace.base.join("scripts/twister").to_string_lossy()]);
     for folder in only.map_or(vec!["tests", "samples"], |folder| vec![folder]) {
         twister.arg("--testsuite-root").arg(root().join(folder));
     }
@@ -165,7 +186,7 @@ pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcom
         twister.args(["--platform", platform]);
     }
     twister.arg("--enable-size-report").arg("--outdir").arg(&out).arg("--clobber-output");
-    twister.arg(format!("--extra-args=EXTRA_ZEPHYR_MODULES={}", root().display()));
+    twister.arg(format!("--extra-args={}", extra_module()));
     run_command(&mut twister).with_context(|| format!("the logs are in {}", out.display()))?;
 
     let report = Report::read(&out)?;
@@ -177,7 +198,33 @@ pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcom
             bail!("Twister did not measure {WITH} and {WITHOUT}");
         }
     }
+    if only.is_none_or(|folder| folder == "tests/storage") {
+        check_refusals(workspace)?;
+    }
     Ok(outcome)
+}
+
+fn extra_module() -> String {
+    format!("EXTRA_ZEPHYR_MODULES={}", root().display())
+}
+
+/// Twister knows no build that must fail, so these are configured here.
+fn check_refusals(workspace: &Workspace) -> Result<()> {
+    for (board, option, numbers) in REFUSED {
+        let out = target_dir().join("refused");
+        let mut cmake = workspace.command("cmake", &["-GNinja", "-S", "samples/minimal", "-B"]);
+        cmake.arg(&out).arg(format!("-DBOARD={board}")).arg(format!("-DCONFIG_{option}"));
+        let output = cmake.arg(format!("-D{}", extra_module())).output()?;
+        fs::remove_dir_all(&out)?;
+        // CMake breaks its lines where it likes.
+        let told = String::from_utf8_lossy(&output.stderr);
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        if output.status.success() || !told.contains(numbers) {
+            bail!("{board} with {option} was not refused by \"{numbers}\": {told}");
+        }
+    }
+    println!("refused as they must be: {} configurations that do not fit", REFUSED.len());
+    Ok(())
 }
 
 /// Prints what Twister measured when it last ran here; false if it never did.
