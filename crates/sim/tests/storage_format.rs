@@ -13,6 +13,7 @@ use devid_core::device::{Device, SlotState};
 use devid_core::error::Error;
 use devid_core::identity::Phase;
 use devid_core::layout::STANDARD;
+use devid_core::platform::{AssetId, KeyId, Storage};
 use devid_sim::ca::ThrowAwayCa;
 use devid_sim::{Config, Sim};
 
@@ -77,4 +78,37 @@ fn a_device_of_the_first_format_goes_on_to_rotate_and_lock() {
     device.lock().unwrap();
     assert_eq!(device.write(SERIAL, b"SN-0004"), Err(Error::Denied));
     assert_eq!(value(&mut device, SERIAL).unwrap().unwrap(), b"SN-0003");
+}
+
+/// Two assets that docs/storage-format.md shows.
+const VALUE: AssetId = AssetId(0x2c00_4300);
+const STATE: AssetId = AssetId(0x2c00_4f00);
+
+fn documented(asset: AssetId) -> Vec<u8> {
+    let document = include_str!("../../../docs/storage-format.md");
+    let (_, rest) = document.split_once(&format!("{:#010x}", asset.0)).unwrap();
+    let block = rest.split("```").nth(1).unwrap();
+    let byte = |digits| u8::from_str_radix(digits, 16).unwrap();
+    block.split_whitespace().map(byte).collect()
+}
+
+#[test]
+fn a_device_reads_the_documented_records() {
+    let mut sim = Sim::in_memory(SEEDED);
+    for asset in [VALUE, STATE] {
+        sim.set(asset, &documented(asset)).unwrap();
+    }
+    let mut device = open(sim, STANDARD).unwrap();
+    assert_eq!(device.read(SERIAL), Ok(b"SN-1".as_slice()));
+    assert_eq!((device.is_locked(), device.sequence()), (true, 7));
+    assert_eq!(device.key_id(IDEVID), Ok(KeyId(STANDARD.key_base + 1)));
+}
+
+#[test]
+fn a_device_writes_the_documented_record() {
+    let mut device = open(Sim::in_memory(SEEDED), STANDARD).unwrap();
+    device.write(SERIAL, b"SN-1").unwrap();
+    let mut bytes = [0; 64];
+    let len = device.close().get(VALUE, &mut bytes).unwrap().unwrap();
+    assert_eq!(bytes[..len], documented(VALUE));
 }
