@@ -10,8 +10,8 @@ use devid_verifier::json::ReportJson;
 use devid_verifier::policy::NonceReuse;
 use devid_verifier::reuse::SignatureMemory;
 use devid_verifier::{
-    Appraisal, Challenge, Check, CheckResult, KeySet, Policy, Report, TrustAnchors, UnixTime,
-    Verdict, Verifier,
+    Appraisal, BoundChallenge, Challenge, Check, CheckResult, KeySet, Policy, Report, TrustAnchors,
+    UnixTime, Verdict, Verifier,
 };
 use sha2::{Digest, Sha256, Sha512};
 
@@ -24,12 +24,16 @@ const PROFILES: [&str; 3] = [
 ];
 
 fn verify<'t>(evidence: &'t [u8], challenge: &[u8]) -> Report<'t> {
+    verify_under(evidence, Challenge::Expected(challenge))
+}
+
+fn verify_under<'t>(evidence: &'t [u8], challenge: Challenge<'_>) -> Report<'t> {
     let mut keys = KeySet::default();
     keys.add_public(Signer::p256("iak").public());
     let policy = Policy { at: UnixTime::now(), allow_development_key: false };
     let anchors = TrustAnchors::default();
     Verifier { keys: &keys, anchors: &anchors, policy, appraisal: Appraisal::default() }
-        .verify(evidence, Challenge::Expected(challenge))
+        .verify(evidence, challenge)
 }
 
 #[track_caller]
@@ -253,8 +257,12 @@ fn refuses_wrappers_that_are_not_what_they_say() {
 
 /// A key attestation bundle, with KAK and the nonce of the platform's token.
 fn bundle(kak: &Signer, signer: &Signer, bound: &[u8], more: Claims) -> Vec<u8> {
+    let nonce = vec![(Int(10), Bytes(NONCE.to_vec()))];
+    bundle_with(kak, signer, bound, [nonce, more].concat())
+}
+
+fn bundle_with(kak: &Signer, signer: &Signer, bound: &[u8], more: Claims) -> Vec<u8> {
     let mut claims = vec![
-        (Int(10), Bytes(NONCE.to_vec())),
         (Int(8), Map(vec![(Int(1), cose_key(&Signer::p256("attested")))])),
         (Int(2500), cose_key(kak)),
     ];
@@ -292,6 +300,31 @@ fn follows_a_key_attestation_from_the_platform_to_the_key() {
     failed(&verify(&bundle(&stranger, &stranger, &bound, vec![]), &NONCE), Check::Binding);
     let twice = vec![(Int(10), Bytes(NONCE.to_vec()))];
     failed(&verify(&bundle(&kak, &kak, &bound, twice), &NONCE), Check::Decode);
+}
+
+#[test]
+fn evidence_of_several_tokens_vouches_for_a_key_by_its_own_nonce_alone() {
+    let kak = Signer::p256("kak");
+    let hash = Sha256::digest(cose_key(&kak).encode());
+    let [platform, realm] = tokens(|_, _| ());
+    for (evidence, challenge) in
+        [(bundle(&kak, &kak, &hash, vec![]), &NONCE[..]), (legacy(platform, realm), &CHALLENGE)]
+    {
+        assert_eq!(verify(&evidence, challenge).verdict(), Verdict::Pass);
+        let key = kak.public();
+        let report =
+            verify_under(&evidence, Challenge::Bound(BoundChallenge::new(challenge, &key)));
+        failed(&report, Check::Binding);
+        assert!(report.outcome(Check::Challenge).passed());
+    }
+    // The bound nonce itself: the bundle's token has it, in its own challenge's place.
+    let key = kak.public();
+    let sent = [7; 32];
+    let bound = BoundChallenge::new(&sent, &key);
+    let nonce = vec![(Int(10), Bytes(bound.nonce().to_vec()))];
+    let evidence = bundle_with(&kak, &kak, &hash, nonce);
+    let report = verify_under(&evidence, Challenge::Bound(bound));
+    assert_eq!(report.verdict(), Verdict::Pass, "{report:?}");
 }
 
 #[test]
