@@ -12,14 +12,14 @@ use devid_verifier::{DocumentReport, UnixTime, Verdict};
 use serde::Serialize;
 
 use crate::Exit;
-use crate::input::{printable, read_at_most};
+use crate::input::{files_of, printable, read_at_most};
 use crate::verify::parse_time;
 
 /// The arguments of both.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Public key that the signature must be of: PEM, DER, JWK or COSE_Key, or a
-    /// certificate with it
+    /// certificate with it; a directory stands for the files in it
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
 
@@ -122,12 +122,15 @@ pub(crate) fn print_verdict(
     Ok(())
 }
 
-/// All public keys in all files.
+/// All public keys in all files. A directory stands for the files in it, all of
+/// which must be keys.
 pub(crate) fn read_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, String> {
     let mut keys = Vec::new();
     for path in paths {
-        let file = fs::read(path).map_err(|error| named(path, &error))?;
-        keys.extend(PublicKey::read_all(&file).map_err(|error| named(path, &error))?);
+        for path in files_of(path).map_err(|error| named(path, &error))? {
+            let file = fs::read(&path).map_err(|error| named(&path, &error))?;
+            keys.extend(PublicKey::read_all(&file).map_err(|error| named(&path, &error))?);
+        }
     }
     Ok(keys)
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Files as arguments, and text that came from elsewhere.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use devid_verifier::MAX_TOKEN_LEN;
 
@@ -25,6 +25,26 @@ pub(crate) fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         File::open(path)?.take(limit).read_to_end(&mut content)?;
     }
     Ok(content)
+}
+
+/// The path itself, or the files in the directory that it is of, in the order of
+/// their names. A directory without a file is an error.
+pub(crate) fn files_of(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        if !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err(io::Error::other("there is no file in this directory")),
+        false => Ok(files),
+    }
 }
 
 /// Text on one line, without anything that a terminal would act on.

@@ -2,6 +2,7 @@
 //! The program devid.
 #![forbid(unsafe_code)]
 
+mod anchors;
 mod appraisal;
 mod batch;
 mod corim;

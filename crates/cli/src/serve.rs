@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `devid serve`: the verification service.
 
-use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Exit;
+use crate::anchors::{AnchorArgs, load};
 use crate::appraisal::{AppraisalArgs, Known};
 use crate::input::printable;
 
@@ -40,9 +40,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     registry: super::registry::File,
 
-    /// CA certificate that an unknown device's x5chain may lead to: PEM or DER
-    #[arg(long = "trust-anchor", value_name = "FILE")]
-    trust_anchors: Vec<PathBuf>,
+    #[command(flatten)]
+    anchors: AnchorArgs,
 
     #[command(flatten)]
     appraisal: AppraisalArgs,
@@ -174,37 +173,21 @@ struct Material {
 
 impl Material {
     fn read(args: &Args) -> Result<Self, String> {
-        let mut anchors = TrustAnchors::default();
-        for path in &args.trust_anchors {
-            load(path, |file| anchors.add_all(file))?;
-        }
         let signer = args.signing_key.as_deref();
         let tls = match (&args.tls_chain, &args.tls_key) {
             (Some(chain), Some(key)) => {
-                let chain = fs::read(chain).map_err(|error| in_file(chain, error))?;
+                let chain = load(chain, |chain| Ok::<_, String>(chain.to_vec()))?;
                 Some(load(key, |key| TlsConfig::from_pem(&chain, key))?)
             }
             _ => None,
         };
         Ok(Self {
-            anchors,
+            anchors: args.anchors.read()?,
             known: args.appraisal.read(UnixTime::now())?,
             signer: signer.map(|path| load(path, Signer::from_pem)).transpose()?,
             tls,
         })
     }
-}
-
-fn load<T, E: std::fmt::Display>(
-    path: &Path,
-    parse: impl FnOnce(&[u8]) -> Result<T, E>,
-) -> Result<T, String> {
-    let content = zeroize::Zeroizing::new(fs::read(path).map_err(|error| in_file(path, error))?);
-    parse(&content).map_err(|error| in_file(path, error))
-}
-
-fn in_file(path: &Path, error: impl std::fmt::Display) -> String {
-    format!("{}: {error}", printable(&path.to_string_lossy()))
 }
 
 fn init_log() {

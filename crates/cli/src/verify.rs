@@ -2,22 +2,22 @@
 //! `devid verify`: checks tokens and says what it found.
 
 use std::borrow::Cow;
-use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use devid_core::time::UnixTime as CoreTime;
 use devid_verifier::json::ReportJson;
-use devid_verifier::keys::{KeyError, KeySet, MacKey, PublicKey, Sources};
+use devid_verifier::keys::{KeySet, MacKey, Sources};
 use devid_verifier::reuse::SignatureMemory;
 use devid_verifier::{
     BoundChallenge, Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier, cmw, csr,
 };
 use indicatif::ProgressBar;
 
+use crate::anchors::{AnchorArgs, load};
 use crate::batch::{self, Input, Trouble};
-use crate::document::{print_verdict, read_key};
+use crate::document::{print_verdict, read_key, read_keys};
 use crate::input::printable;
 use crate::{Exit, appraisal, ear};
 
@@ -29,7 +29,8 @@ use crate::{Exit, appraisal, ear};
 #[derive(clap::Args)]
 #[command(after_help = crate::VERDICT_EXIT_STATUS)]
 pub(crate) struct Args {
-    /// Public key to trust: PEM, DER, JWK or COSE_Key, or a certificate with it
+    /// Public key to trust: PEM, DER, JWK or COSE_Key, or a certificate with it; a
+    /// directory stands for the files in it
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
 
@@ -37,13 +38,8 @@ pub(crate) struct Args {
     #[arg(long = "hmac-key", value_name = "FILE")]
     hmac_keys: Vec<PathBuf>,
 
-    /// CA certificate that a token's x5chain may lead to: PEM or DER
-    #[arg(long = "trust-anchor", value_name = "FILE")]
-    trust_anchors: Vec<PathBuf>,
-
-    /// Certificates that a CA has revoked: a CRL, PEM or DER
-    #[arg(long = "crl", value_name = "FILE")]
-    crls: Vec<PathBuf>,
+    #[command(flatten)]
+    anchors: AnchorArgs,
 
     /// The challenge that was sent, or `any` to let replays through
     #[arg(long, value_name = "HEX|any", value_parser = parse_challenge)]
@@ -224,30 +220,13 @@ fn progress(total: Option<usize>) -> ProgressBar {
 }
 
 fn trust(args: &Args) -> Result<(KeySet, TrustAnchors), String> {
-    fn load<T>(
-        path: &Path,
-        parse: impl FnOnce(Vec<u8>) -> Result<T, KeyError>,
-    ) -> Result<T, String> {
-        let content = fs::read(path).map_err(|error| error.to_string());
-        content
-            .and_then(|content| parse(content).map_err(|error| error.to_string()))
-            .map_err(|error| format!("{}: {error}", printable(&path.to_string_lossy())))
-    }
-
-    let (mut keys, mut anchors) = (KeySet::default(), TrustAnchors::default());
-    for path in &args.keys {
-        load(path, |file| PublicKey::read_all(&file))?.into_iter().for_each(|k| keys.add_public(k));
-    }
+    let mut keys = KeySet::default();
+    read_keys(&args.keys)?.into_iter().for_each(|key| keys.add_public(key));
+    // No directory: whatever lies in one would be a secret to trust.
     for path in &args.hmac_keys {
-        keys.add_mac(load(path, MacKey::from_bytes)?);
+        keys.add_mac(load(path, |secret| MacKey::from_bytes(secret.to_vec()))?);
     }
-    for path in &args.trust_anchors {
-        load(path, |file| anchors.add_all(&file))?;
-    }
-    for path in &args.crls {
-        load(path, |file| anchors.add_crls(&file))?;
-    }
-    Ok((keys, anchors))
+    Ok((keys, args.anchors.read()?))
 }
 
 fn parse_challenge(text: &str) -> Result<GivenChallenge, String> {

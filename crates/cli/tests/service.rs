@@ -165,6 +165,8 @@ fn exits_as_its_help_says() {
         (&["serve", "--listen", "nowhere"][..], 2),
         (&["serve", "--tls-key", "x"], 2),
         (&["serve", "--trust-anchor", "missing.pem"], 3),
+        (&["serve", "--crl", "missing.crl"], 3),
+        (&["serve", "--crl", &vector("root.pem")], 3),
         (&["serve", "--signing-key", "missing.pem"], 3),
         (&["serve", "--policy", "missing.toml"], 3),
         (&["serve", "--corim", "missing.cbor"], 3),

@@ -213,6 +213,28 @@ fn wrong_usage_exits_with_2_and_a_bad_key_file_with_3() {
 }
 
 #[test]
+fn takes_the_keys_of_a_directory_and_nothing_else_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    fs::create_dir(&keys).unwrap();
+    let run = |option: &str| {
+        let mut command = devid();
+        command.args(["verify", "--challenge", NONCE, option]).arg(&keys);
+        command.args(["rfc9783.cbor", "rfc9783-es384.cbor"].map(vector)).output().unwrap()
+    };
+    exits(&run("--key"), 3);
+    fs::copy(vector("iak.pem"), keys.join("a.pem")).unwrap();
+    exits(&run("--key"), 1);
+    fs::copy(vector("iak-es384.pem"), keys.join("b.pem")).unwrap();
+    exits(&run("--key"), 0);
+    exits(&run("--hmac-key"), 3);
+    fs::write(keys.join("c.txt"), "no key").unwrap();
+    let output = run("--key");
+    exits(&output, 3);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("c.txt: "));
+}
+
+#[test]
 fn takes_no_empty_file_for_a_key_or_a_list() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty");
