@@ -3,19 +3,21 @@
 //! panic, and every refusal is one printable line.
 #![no_main]
 
+#[path = "console/quick.rs"]
+mod quick;
+
 use devid_console::Console;
 use devid_core::device::{Device, scratch_len};
 use devid_core::layout::STANDARD;
-use devid_sim::{Config, Sim};
 use libfuzzer_sys::fuzz_target;
+use quick::Quick;
 
 /// Commands in one run.
 const MAX_LINES: usize = 8;
 
 fuzz_target!(|script: &str| {
-    let sim = Sim::in_memory(Config { seed: Some([7; 32]), ..Config::default() });
     let mut scratch = vec![0; scratch_len(&STANDARD)];
-    let mut device = Device::open(sim, STANDARD, &mut scratch).unwrap();
+    let mut device = Device::open(Quick::default(), STANDARD, &mut scratch).unwrap();
     let mut buffer = vec![0; STANDARD.max_value_len()];
     let mut console = Console::new(&mut buffer);
     for line in script.lines().take(MAX_LINES) {
