@@ -30,7 +30,7 @@ const SCRATCH_LEN: usize = scratch_len(&LAYOUT);
 
 static SCRATCH: TakeOnce<[u8; SCRATCH_LEN]> = TakeOnce::new([0; SCRATCH_LEN]);
 static STATE: Locked<State> = Locked::new(State {
-    device: None,
+    device: Lazy::Unmade,
     is_open: false,
     #[cfg(feature = "shell")]
     console: None,
@@ -40,7 +40,7 @@ static STATE: Locked<State> = Locked::new(State {
 
 /// What is behind the lock.
 struct State {
-    device: Option<Device<'static, Psa>>,
+    device: Lazy,
     is_open: bool,
     #[cfg(feature = "shell")]
     console: Option<devid_console::Console<'static>>,
@@ -48,16 +48,22 @@ struct State {
     smp: Option<devid_console::smp::Smp<'static>>,
 }
 
+/// As an `Option`, but all zero at first, whatever is in it: so the image holds
+/// no initial value of some 400 bytes.
+#[repr(u8)]
+enum Lazy {
+    Unmade = 0,
+    Made(Device<'static, Psa>),
+}
+
 impl State {
     /// The device, opened first where it was not yet.
     fn device(&mut self) -> Result<&mut Device<'static, Psa>, Error> {
-        let device = match &mut self.device {
-            Some(device) => device,
-            none => {
-                let scratch = SCRATCH.take().ok_or(Error::InvalidArgument)?;
-                none.insert(Device::closed(Psa, LAYOUT, scratch)?)
-            }
-        };
+        if let Lazy::Unmade = self.device {
+            let scratch = SCRATCH.take().ok_or(Error::InvalidArgument)?;
+            self.device = Lazy::Made(Device::closed(Psa, LAYOUT, scratch)?);
+        }
+        let Lazy::Made(device) = &mut self.device else { return Err(Error::InvalidArgument) };
         if !self.is_open {
             device.mount()?;
             self.is_open = true;

@@ -95,16 +95,32 @@ impl<'a> Command<'a> {
         if envelope.kind != EnvelopeKind::Sign1 || envelope.protected != PROTECTED {
             return Err(Fault { reason: Reason::Value, at: 0 });
         }
-        let mut fields = Fields::new(&mut reader)?;
-        let target = fields.mandatory(key::TARGET, Target::decode)?;
-        let sequence = fields.mandatory(key::SEQUENCE, positive)?;
-        let operation = fields.mandatory(key::OPERATION, positive)?;
-        let slot = fields.optional(key::SLOT, slot)?;
-        let value = fields.optional(key::VALUE, value)?;
-        let expiry = fields.optional(key::EXPIRY, positive)?;
-        fields.finish()?;
-
-        let missing = envelope.content().fault(Reason::Missing);
+        let missing = reader.fault(Reason::Missing);
+        let (mut target, mut slot, mut value) = (None, None, None);
+        let (mut sequence, mut operation, mut expiry) = (None, None, None);
+        let mut last = 0;
+        for _ in 0..reader.map()? {
+            let start = reader;
+            let key = reader.int()?;
+            if key <= last {
+                // Repeated or out of order.
+                return Err(start.fault(Reason::Duplicate));
+            }
+            last = key;
+            match key {
+                key::TARGET => target = Some(Target::decode(&mut reader)?),
+                key::SEQUENCE => sequence = Some(positive(&mut reader)?),
+                key::OPERATION => operation = Some(positive(&mut reader)?),
+                key::SLOT => slot = Some(self::slot(&mut reader)?),
+                key::VALUE => value = Some(self::value(&mut reader)?),
+                key::EXPIRY => expiry = Some(UnixTime(positive(&mut reader)?)),
+                _ => return Err(start.fault(Reason::Value)),
+            }
+        }
+        reader.finish()?;
+        let (Some(target), Some(sequence), Some(operation)) = (target, sequence, operation) else {
+            return Err(missing);
+        };
         let operation = match (operation, slot, value) {
             (1, Some(slot), Some(value)) => Some(Operation::Write(slot, value)),
             (2, Some(slot), Some(value)) => Some(Operation::Install(slot, value)),
@@ -115,7 +131,6 @@ impl<'a> Command<'a> {
             (1..=6, ..) => return Err(missing),
             _ => None,
         };
-        let expiry = expiry.map(UnixTime);
         Ok(Self { target, sequence: sequence as u64, operation, expiry, envelope })
     }
 }
@@ -261,50 +276,6 @@ impl<P: Platform> Device<'_, P> {
         anchors
             .map(|def| def.id)
             .filter(|slot| matches!(self.store.held(*slot), Ok(Held::Value { .. })))
-    }
-}
-
-/// A map's entries, in the order of their keys.
-struct Fields<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    left: u64,
-}
-
-impl<'r, 'a> Fields<'r, 'a> {
-    fn new(reader: &'r mut Reader<'a>) -> Result<Self, Fault> {
-        let left = reader.map()?;
-        Ok(Self { reader, left })
-    }
-
-    fn optional<T>(
-        &mut self,
-        key: i64,
-        decode: impl FnOnce(&mut Reader<'a>) -> Result<T, Fault>,
-    ) -> Result<Option<T>, Fault> {
-        let mut ahead = *self.reader;
-        if self.left == 0 || ahead.int()? != key {
-            return Ok(None);
-        }
-        self.left = self.left.saturating_sub(1);
-        *self.reader = ahead;
-        decode(self.reader).map(Some)
-    }
-
-    fn mandatory<T>(
-        &mut self,
-        key: i64,
-        decode: impl FnOnce(&mut Reader<'a>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let missing = self.reader.fault(Reason::Missing);
-        self.optional(key, decode)?.ok_or(missing)
-    }
-
-    /// Refuses keys that are unknown, repeated or out of order.
-    fn finish(self) -> Result<(), Fault> {
-        match self.left {
-            0 => self.reader.finish(),
-            _ => Err(self.reader.fault(Reason::Value)),
-        }
     }
 }
 
