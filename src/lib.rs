@@ -51,6 +51,7 @@ struct State {
 /// As an `Option`, but all zero at first, whatever is in it: so the image holds
 /// no initial value of some 400 bytes.
 #[repr(u8)]
+#[allow(clippy::large_enum_variant, reason = "the one value of it is static")]
 enum Lazy {
     Unmade = 0,
     Made(Device<'static, Psa>),

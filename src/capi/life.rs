@@ -11,7 +11,7 @@ use devid_core::time::UnixTime;
 
 use super::ptr::{Buffer, Place, bytes};
 use super::status::report;
-use super::{DEVID_NO_TIME, devid_subject, subject};
+use super::{DEVID_NO_TIME, answer, devid_subject, subject};
 
 /// For @c slot of a finding: it concerns the device, not a slot.
 pub const DEVID_NO_SLOT: u8 = 0xff;
@@ -239,13 +239,9 @@ pub unsafe extern "C" fn devid_id_csr_with_evidence(
     let challenge = unsafe { bytes(challenge, challenge_len) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        let (subject, challenge) = (subject?, challenge?);
-        buffer.apart_from(challenge)?;
-        crate::with(|device| {
-            buffer.fill(device.csr_with_evidence(SlotId(slot), &subject, challenge)?)
-        })
-    }))
+    answer(challenge, buffer, &mut |device, challenge| {
+        device.csr_with_evidence(SlotId(slot), &subject?, challenge)
+    })
 }
 
 /// Fetches evidence that vouches for an identity's key: as devid_evidence(), for
@@ -282,11 +278,9 @@ pub unsafe extern "C" fn devid_bound_evidence(
     let challenge = unsafe { bytes(challenge, challenge_len) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        let challenge = challenge?;
-        buffer.apart_from(challenge)?;
-        crate::with(|device| buffer.fill(device.bound_evidence(SlotId(slot), challenge)?))
-    }))
+    answer(challenge, buffer, &mut |device, challenge| {
+        device.bound_evidence(SlotId(slot), challenge)
+    })
 }
 
 /// Reads what names this device: the instance id of its tokens (a UEID, 33
@@ -443,16 +437,16 @@ pub unsafe extern "C" fn devid_status(
     let buffer = unsafe { Buffer::new(findings, size, count) };
     report(buffer.and_then(|buffer| {
         let mut list = [devid_finding { problem: 0, severity: 0, slot: 0 }; DEVID_FINDINGS_MAX];
-        let mut rest = list.iter_mut();
+        let mut found = 0;
         crate::with(|device| {
             device.status(time(now), &mut |finding| {
-                if let Some(place) = rest.next() {
+                if let Some(place) = list.get_mut(found) {
                     *place = finding.into();
+                    found += 1;
                 }
             })
         })?;
-        let unused = rest.len();
-        buffer.fill(list.get(..DEVID_FINDINGS_MAX - unused).unwrap_or_default())
+        buffer.fill(list.get(..found).unwrap_or_default())
     }))
 }
 

@@ -19,8 +19,9 @@ use core::ffi::{c_char, c_int};
 
 use devid_core::Error;
 use devid_core::csr::Subject;
-use devid_core::device::{SlotInfo, SlotState};
+use devid_core::device::{Device, SlotInfo, SlotState};
 use devid_core::layout::{Kind, Policy, SlotId};
+use devid_psa::Psa;
 
 use ptr::{Buffer, Place, bytes, text};
 use status::{report, report_last};
@@ -230,7 +231,7 @@ pub unsafe extern "C" fn devid_slot_read(
 ) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| crate::with(|device| buffer.fill(device.read(SlotId(slot))?))))
+    output(buffer, &mut |device| device.read(SlotId(slot)))
 }
 
 /// Replaces a slot's value, whole or not at all, power cuts included.
@@ -356,10 +357,7 @@ pub unsafe extern "C" fn devid_id_csr(
     let subject = unsafe { self::subject(subject) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        let subject = subject?;
-        crate::with(|device| buffer.fill(device.csr(SlotId(slot), &subject)?))
-    }))
+    output(buffer, &mut |device| device.csr(SlotId(slot), &subject?))
 }
 
 /// Installs the certificate chain over an identity's key, whole or not at all;
@@ -440,9 +438,7 @@ pub unsafe extern "C" fn devid_id_certificate(
 ) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        crate::with(|device| buffer.fill(device.certificate(SlotId(slot), index)?))
-    }))
+    output(buffer, &mut |device| device.certificate(SlotId(slot), index))
 }
 
 /// Reads an identity's chain as concatenated DER, leaf first.
@@ -470,7 +466,7 @@ pub unsafe extern "C" fn devid_id_chain(
 ) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| crate::with(|device| buffer.fill(device.chain(SlotId(slot))?))))
+    output(buffer, &mut |device| device.chain(SlotId(slot)))
 }
 
 /// Tells how long a token will be.
@@ -518,11 +514,7 @@ pub unsafe extern "C" fn devid_token(
     let challenge = unsafe { bytes(challenge, challenge_len) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        let challenge = challenge?;
-        buffer.apart_from(challenge)?;
-        crate::with(|device| buffer.fill(device.token(challenge)?))
-    }))
+    answer(challenge, buffer, &mut |device, challenge| device.token(challenge))
 }
 
 /// Fetches evidence: the token for a challenge and, where the @c iak slot holds
@@ -555,11 +547,7 @@ pub unsafe extern "C" fn devid_evidence(
     let challenge = unsafe { bytes(challenge, challenge_len) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| {
-        let challenge = challenge?;
-        buffer.apart_from(challenge)?;
-        crate::with(|device| buffer.fill(device.evidence(challenge)?))
-    }))
+    answer(challenge, buffer, &mut |device, challenge| device.evidence(challenge))
 }
 
 /// Reads the initial attestation key's public half as a DER
@@ -584,6 +572,36 @@ pub unsafe extern "C" fn devid_iak_public_key(buf: *mut u8, size: usize, len: *m
             .and_then(|buffer| crate::with(|device| buffer.fill(&device.iak_public_key()?.spki()))),
     )
 }
+
+/// Serves a call whose result lies in the device's memory. It is here once: a
+/// copy in each function costs a kilobyte.
+fn output(buffer: Result<Buffer, Error>, call: &mut Call<'_>) -> c_int {
+    report(buffer.and_then(|buffer| crate::with(|device| buffer.fill(call(device)?))))
+}
+
+/// As [`output`], for a challenge.
+fn answer(
+    challenge: Result<&[u8], Error>,
+    buffer: Result<Buffer, Error>,
+    call: &mut CallFor<'_>,
+) -> c_int {
+    let apart = challenge.and_then(|challenge| {
+        let buffer = buffer?;
+        buffer.apart_from(challenge)?;
+        Ok((challenge, buffer))
+    });
+    match apart {
+        Ok((challenge, buffer)) => output(Ok(buffer), &mut |device| call(device, challenge)),
+        Err(error) => report(Err(error)),
+    }
+}
+
+/// A call of the device that leaves its result in the device's memory.
+type Call<'c> = dyn for<'d> FnMut(&'d mut Device<'static, Psa>) -> Result<&'d [u8], Error> + 'c;
+
+/// As [`Call`], for a challenge.
+type CallFor<'c> =
+    dyn for<'d> FnMut(&'d mut Device<'static, Psa>, &[u8]) -> Result<&'d [u8], Error> + 'c;
 
 /// # Safety
 ///

@@ -144,7 +144,9 @@ impl Linked {
 
 /// memcpy and the like, which an image has from its C library.
 fn is_the_c_librarys(symbol: &str) -> bool {
-    symbol.contains("compiler_builtins") || symbol.starts_with("__aeabi_mem")
+    symbol.contains("compiler_builtins")
+        || symbol.starts_with("__aeabi_mem")
+        || matches!(symbol, "memcpy" | "memmove" | "memset" | "memcmp" | "bcmp")
 }
 
 fn link(archive: &Path, image: &Path, features: &[Feature]) -> Result<()> {

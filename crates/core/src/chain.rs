@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Certificate chains: concatenated DER, leaf first.
 
+use core::ops::Range;
+
 use crate::der::Reader;
 use crate::error::{Error, Refusal};
 use crate::key::PublicKey;
@@ -55,6 +57,16 @@ impl<'a> Chain<'a> {
         self.certificates().nth(index).map(|certificate| certificate.der)
     }
 
+    /// Where in the chain's DER a certificate lies.
+    pub(crate) fn place(&self, index: usize) -> Option<Range<usize>> {
+        let mut start = 0;
+        for certificate in self.certificates().take(index) {
+            start += certificate.der.len();
+        }
+        let len = self.get(index)?.len();
+        Some(start..start + len)
+    }
+
     /// The certificates, leaf first.
     pub fn certificates(&self) -> impl Iterator<Item = Certificate<'a>> + use<'a> {
         let mut reader = Reader::new(self.der);
@@ -97,12 +109,11 @@ pub fn check(
             check_signature(platform, &subordinate, &certificate.public_key)?;
             intermediates += u8::from(!certificate.is_self_issued());
         } else {
-            let signs = certificate.key_usage.is_none_or(|usage| usage.digital_signature());
             refuse_unless(
                 leaf_key.is_none_or(|key| *key == certificate.public_key),
                 Refusal::KeyMismatch,
             )?;
-            refuse_unless(signs, Refusal::KeyUsage)?;
+            check_signs(&certificate)?;
         }
         subordinate = Some(certificate);
     }
@@ -131,6 +142,20 @@ pub fn check_anchor(
     check_ca(&certificate, 0)?;
     check_own_signature(platform, &certificate)?;
     Ok(Checked { certificates: 1, validity_checked: now.is_some() })
+}
+
+/// Checks that a certificate's key may sign what is no certificate.
+pub(crate) fn check_signer(
+    certificate: &Certificate<'_>,
+    now: Option<UnixTime>,
+) -> Result<(), Error> {
+    check_validity(certificate, now)?;
+    check_signs(certificate)
+}
+
+fn check_signs(certificate: &Certificate<'_>) -> Result<(), Error> {
+    let signs = certificate.key_usage.is_none_or(|usage| usage.digital_signature());
+    refuse_unless(signs, Refusal::KeyUsage)
 }
 
 fn check_validity(certificate: &Certificate<'_>, now: Option<UnixTime>) -> Result<(), Error> {

@@ -159,8 +159,9 @@ impl<'a, P: Platform> Device<'a, P> {
         if self.state.lost {
             return Err(Error::Corrupt);
         }
-        if state != self.state {
-            self.store.write(STATE.id, &state.encode())?;
+        let value = state.encode();
+        if value != self.state.encode() {
+            self.store.write(STATE.id, &value)?;
             self.state = state;
         }
         Ok(())
@@ -293,10 +294,8 @@ impl<'a, P: Platform> Device<'a, P> {
         if self.store.layout.find(slot)?.kind == Kind::Data {
             return Err(Error::NotSupported);
         }
-        let chain = Chain::parse(self.read(slot)?)?;
-        let len = chain.get(index).ok_or(Error::NotFound)?.len();
-        let start = (0..index).filter_map(|before| chain.get(before)).map(<[u8]>::len).sum();
-        self.store.front(start, len)
+        let place = Chain::parse(self.read(slot)?)?.place(index).ok_or(Error::NotFound)?;
+        self.store.front(place.start, place.len())
     }
 
     /// The initial attestation key's public half.

@@ -27,7 +27,7 @@ use crate::platform::{KeyId, Platform};
 use crate::state::{Activated, Active, State};
 use crate::store::Held;
 use crate::time::UnixTime;
-use crate::token::{Profile, TokenIds};
+use crate::token::TokenIds;
 use crate::x509::Certificate;
 
 /// Where an identity stands in a rotation.
@@ -105,9 +105,10 @@ impl<'a, P: Platform> Device<'a, P> {
     ) -> Result<&[u8], Error> {
         let public_key = self.public_key(slot)?;
         let len = self.bound_evidence_in_scratch(&public_key, challenge)?;
-        let content_format = match TokenIds::decode(self.scratch(len)?)?.profile {
-            Profile::Rfc9783 => csr::CONTENT_FORMAT_RFC9783,
-            Profile::Psa1 | Profile::Psa2 => csr::CONTENT_FORMAT_LEGACY,
+        let content_format = if TokenIds::decode(self.scratch(len)?)?.is_rfc9783 {
+            csr::CONTENT_FORMAT_RFC9783
+        } else {
+            csr::CONTENT_FORMAT_LEGACY
         };
         self.signed_csr(slot, subject, &public_key, Some(Evidence { len, content_format }))
     }
@@ -332,6 +333,15 @@ impl<'a, P: Platform> Device<'a, P> {
             }
         }
         Ok(Active::default())
+    }
+
+    /// The bank whose key waits for a chain: the pending one where it has a key.
+    pub(crate) fn bank_to_certify(&mut self, slot: SlotId) -> Result<SlotId, Error> {
+        let active = self.active(slot)?;
+        let (key, _) = self.idle(slot, active);
+        let is_pending =
+            active.activated().is_none() && self.store.platform.public_key(key)?.is_some();
+        Ok(if is_pending { slot.pending() } else { slot })
     }
 
     /// The record that holds a slot's value.

@@ -124,9 +124,10 @@ impl<P: Platform> Device<'_, P> {
         let mut in_rotation = false;
         for def in self.store.layout.slots {
             let mut found = |problem| report(Finding { problem, slot: Some(def.id) });
-            match self.slot_problem(def, now)? {
-                Ok(held) => has_certificates |= held && def.kind != Kind::Data,
-                Err(problem) => found(problem),
+            let held = self.store.held(self.record(def.id)?)?;
+            has_certificates |= def.kind != Kind::Data && matches!(held, Held::Value { .. });
+            if let Some(problem) = self.slot_problem(def, held, now)? {
+                found(problem);
             }
             if def.kind == Kind::Identity {
                 let phase = self.phase(def.id)?;
@@ -155,7 +156,8 @@ impl<P: Platform> Device<'_, P> {
                 if *ids.implementation_id == DUMMY_IMPLEMENTATION_ID {
                     found(Problem::DummyProvisioning);
                 }
-                if DEVELOPMENT_INSTANCES.contains(ids.instance_id) {
+                let [_, hash @ ..] = ids.instance_id;
+                if DEVELOPMENT_INSTANCES.iter().any(|known| hash.starts_with(known)) {
                     found(Problem::DevelopmentIak);
                 }
             }
@@ -169,37 +171,34 @@ impl<P: Platform> Device<'_, P> {
         Ok(())
     }
 
-    /// What is wrong with a slot; else whether it holds a value.
+    /// What is wrong with a slot.
     fn slot_problem(
         &mut self,
         def: &SlotDef<'_>,
+        held: Held,
         now: Option<UnixTime>,
-    ) -> Result<Result<bool, Problem>, Error> {
-        let held = self.store.held(self.record(def.id)?)?;
+    ) -> Result<Option<Problem>, Error> {
         let key = match def.kind {
             Kind::Identity => match self.public_key(def.id) {
                 Ok(key) => Some(key),
-                Err(Error::NotFound) if def.policy == Policy::Factory => {
-                    return Ok(Err(Problem::NoKey));
-                }
                 // Operational identities come and go.
-                Err(Error::NotFound) => return Ok(Ok(false)),
+                Err(Error::NotFound) => {
+                    return Ok((def.policy == Policy::Factory).then_some(Problem::NoKey));
+                }
                 Err(error) => return Err(error),
             },
             Kind::Chain => self.store.platform.iak_public_key().ok(),
             Kind::Anchor | Kind::Data => None,
         };
-        match (held, def.kind) {
-            (Held::Corrupt, _) => Ok(Err(Problem::RecordCorrupt)),
-            (Held::Empty, Kind::Identity) => Ok(Err(Problem::NoChain)),
-            (Held::Empty, Kind::Chain) => Ok(Err(Problem::NoIakChain)),
-            (Held::Empty, _) => Ok(Ok(false)),
-            (Held::Value { .. }, Kind::Data) => Ok(Ok(true)),
+        Ok(match (held, def.kind) {
+            (Held::Corrupt, _) => Some(Problem::RecordCorrupt),
+            (Held::Empty, Kind::Identity) => Some(Problem::NoChain),
+            (Held::Empty, Kind::Chain) => Some(Problem::NoIakChain),
+            (Held::Empty, _) | (Held::Value { .. }, Kind::Data) => None,
             (Held::Value { .. }, kind) => {
-                let problem = self.certificates_problem(def.id, kind, key.as_ref(), now)?;
-                Ok(problem.map_or(Ok(true), Err))
+                return self.certificates_problem(def.id, kind, key.as_ref(), now);
             }
-        }
+        })
     }
 
     fn certificates_problem(
@@ -242,17 +241,7 @@ impl<P: Platform> Device<'_, P> {
 
     /// Tries whether another identity's chain and key find room.
     fn has_headroom(&mut self) -> Result<bool, Error> {
-        let longest = self.store.layout.identities().map(|def| usize::from(def.max_len)).max();
-        let Some(longest) = longest else { return Ok(true) };
-        let record = self.store.scratch.get(..HEADER_LEN + longest).unwrap_or_default();
-        let mut tried = Ok(());
-        let piece = self.store.platform.max_asset_len().max(1);
-        for (part, bytes) in record.chunks(piece).enumerate() {
-            let asset = self.store.layout.asset(PROBE, Bank::A, part);
-            tried = tried.and_then(|()| self.store.platform.set(asset, bytes));
-        }
-        let key = self.store.layout.probe_key();
-        let tried = tried.and_then(|()| self.store.platform.generate(key));
+        let tried = self.probe();
         self.end_probe()?;
         match tried {
             Ok(()) => Ok(true),
@@ -261,14 +250,31 @@ impl<P: Platform> Device<'_, P> {
         }
     }
 
+    fn probe(&mut self) -> Result<(), Error> {
+        for part in 0..self.probe_parts() {
+            let len = self.store.platform.max_asset_len().min(self.longest_chain_record());
+            let bytes = self.store.scratch.get(..len).unwrap_or_default();
+            self.store.platform.set(self.store.layout.asset(PROBE, Bank::A, part), bytes)?;
+        }
+        self.store.platform.generate(self.store.layout.probe_key())
+    }
+
     /// Removes what [`Device::status`] tried.
     pub(crate) fn end_probe(&mut self) -> Result<(), Error> {
-        let longest = self.store.layout.identities().map(|def| usize::from(def.max_len)).max();
-        let piece = self.store.platform.max_asset_len().max(1);
-        for part in 0..(HEADER_LEN + longest.unwrap_or(0)).div_ceil(piece) {
+        for part in 0..self.probe_parts() {
             self.store.platform.remove(self.store.layout.asset(PROBE, Bank::A, part))?;
         }
         self.store.platform.destroy(self.store.layout.probe_key())
+    }
+
+    /// Assets that the longest chain takes, the last one whole.
+    fn probe_parts(&self) -> usize {
+        self.longest_chain_record().div_ceil(self.store.platform.max_asset_len().max(1))
+    }
+
+    fn longest_chain_record(&self) -> usize {
+        let longest = self.store.layout.identities().map(|def| def.max_len).max();
+        HEADER_LEN + usize::from(longest.unwrap_or(0))
     }
 }
 
@@ -283,33 +289,13 @@ const DUMMY_IMPLEMENTATION_ID: [u8; 32] = {
     id
 };
 
-/// The instance ids that derive from keys whose private half everybody has:
-/// TF-M's dummy IAK (from the point and from the COSE_Key) and its symmetric
-/// one, and the devid simulator's.
-const DEVELOPMENT_INSTANCES: [[u8; 33]; 5] = [
-    [
-        0x01, 0xfa, 0x58, 0x75, 0x5f, 0x65, 0x86, 0x27, 0xce, 0x54, 0x60, 0xf2, 0x9b, 0x75, 0x29,
-        0x67, 0x13, 0x24, 0x8c, 0xae, 0x7a, 0xd9, 0xe2, 0x98, 0x4b, 0x90, 0x28, 0x0e, 0xfc, 0xbc,
-        0xb5, 0x02, 0x48,
-    ],
-    [
-        0x01, 0x07, 0x8c, 0x18, 0xf1, 0x10, 0xf4, 0x32, 0xff, 0x78, 0x0c, 0xd8, 0xda, 0xe5, 0x80,
-        0x69, 0xa2, 0xa0, 0xd8, 0x22, 0x77, 0xcb, 0xc6, 0x64, 0x50, 0xc8, 0x58, 0x1d, 0xd4, 0x7d,
-        0x96, 0xa2, 0x2e,
-    ],
-    [
-        0x01, 0xbf, 0xe8, 0xa9, 0x9b, 0x25, 0xd9, 0x5c, 0xa8, 0x42, 0x25, 0x6b, 0xef, 0x14, 0x7a,
-        0x59, 0x22, 0xb6, 0x9f, 0xbc, 0x78, 0xfa, 0xa9, 0xef, 0x9f, 0x94, 0x11, 0x3d, 0x18, 0x2a,
-        0xaf, 0x7c, 0x6f,
-    ],
-    [
-        0x01, 0xf2, 0x19, 0x94, 0x62, 0xbd, 0x94, 0xcf, 0x8e, 0x89, 0x04, 0x1a, 0xa0, 0xc5, 0x6e,
-        0x8b, 0x69, 0x2c, 0x0c, 0xac, 0x19, 0x88, 0xfa, 0x2a, 0x9f, 0xdf, 0xe0, 0xe1, 0x13, 0x98,
-        0xf1, 0xcf, 0xa9,
-    ],
-    [
-        0x01, 0x2e, 0xe6, 0x0a, 0x15, 0x6f, 0xa8, 0xb3, 0x8d, 0x18, 0x40, 0xe3, 0xf5, 0x6d, 0x41,
-        0x51, 0xc7, 0x25, 0xf6, 0x0f, 0x87, 0x78, 0x00, 0x89, 0xb5, 0x5a, 0x6f, 0x7c, 0x9c, 0x26,
-        0x64, 0xff, 0x36,
-    ],
+/// How the instance ids begin, after the type, that derive from keys whose
+/// private half everybody has: TF-M's dummy IAK (from the point and from the
+/// COSE_Key) and its symmetric one, and the devid simulator's.
+const DEVELOPMENT_INSTANCES: [[u8; 8]; 5] = [
+    [0xfa, 0x58, 0x75, 0x5f, 0x65, 0x86, 0x27, 0xce],
+    [0x07, 0x8c, 0x18, 0xf1, 0x10, 0xf4, 0x32, 0xff],
+    [0xbf, 0xe8, 0xa9, 0x9b, 0x25, 0xd9, 0x5c, 0xa8],
+    [0xf2, 0x19, 0x94, 0x62, 0xbd, 0x94, 0xcf, 0x8e],
+    [0x2e, 0xe6, 0x0a, 0x15, 0x6f, 0xa8, 0xb3, 0x8d],
 ];

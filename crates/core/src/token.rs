@@ -197,7 +197,8 @@ impl<'a> Token<'a> {
 
 /// What a device needs to know of its own token.
 pub(crate) struct TokenIds<'a> {
-    pub(crate) profile: Profile,
+    /// Whether its profile is RFC 9783's; a device knows no other but the older two.
+    pub(crate) is_rfc9783: bool,
     pub(crate) instance_id: &'a [u8; instance_id::LEN],
     pub(crate) implementation_id: &'a [u8; 32],
 }
@@ -208,7 +209,7 @@ impl<'a> TokenIds<'a> {
     pub(crate) fn decode(token: &'a [u8]) -> Result<Self, Error> {
         let payload = Payload::decode(&Envelope::decode(token)?)?;
         Ok(Self {
-            profile: payload.profile()?,
+            is_rfc9783: payload.profile_name() == Some(Profile::Rfc9783.name()),
             instance_id: payload.instance_id()?,
             implementation_id: payload.implementation_id()?,
         })

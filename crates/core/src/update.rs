@@ -8,6 +8,7 @@
 //! that power interrupts may be sent again, one that was applied may not.
 
 use crate::cbor::{Fault, Reader, Reason};
+use crate::chain;
 use crate::cose::{Envelope, Kind as EnvelopeKind};
 use crate::device::Device;
 use crate::error::{Error, Item, Refusal};
@@ -194,17 +195,7 @@ impl<P: Platform> Device<'_, P> {
                 self.write_authorised(slot, value)?;
             }
             Operation::Install(slot, chain) => {
-                let has_pending_key = match self.public_key(slot.pending()) {
-                    Ok(_) => true,
-                    Err(Error::NotFound) => false,
-                    // Not an identity, or one whose last activation waits.
-                    Err(Error::UnknownSlot) => {
-                        self.store.layout.find(slot)?;
-                        return Err(Error::NotSupported);
-                    }
-                    Err(error) => return Err(error),
-                };
-                let bank = if has_pending_key { slot.pending() } else { slot };
+                let bank = self.bank_to_certify(slot)?;
                 self.install_authorised(bank, chain, now)?;
             }
             Operation::AddAnchor(slot, anchor) => {
@@ -239,18 +230,11 @@ impl<P: Platform> Device<'_, P> {
                 Err(Error::NotFound | Error::Corrupt) => continue,
                 Err(error) => return Err(error),
             };
-            let (key, usage) = (anchor.public_key, anchor.key_usage);
-            let (from, until) = (anchor.not_before, anchor.not_after);
-            if !self.store.platform.verify(&key, &digest, &signature)? {
-                continue;
+            let key = anchor.public_key;
+            let may_sign = chain::check_signer(&anchor, now);
+            if self.store.platform.verify(&key, &digest, &signature)? {
+                return may_sign;
             }
-            let refusal = match now {
-                _ if usage.is_some_and(|usage| !usage.digital_signature()) => Refusal::KeyUsage,
-                Some(now) if now < from => Refusal::NotYetValid,
-                Some(now) if now > until => Refusal::Expired,
-                _ => return Ok(()),
-            };
-            return Err(Error::Refused(refusal));
         }
         unknown
     }
