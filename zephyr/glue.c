@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The C side of devid on Zephyr; port.h says what each function owes. */
 #include <zephyr/kernel.h>
+#include <zephyr/logging/log.h>
 
 #ifdef CONFIG_DEVID_STORAGE_PS
 #include <psa/protected_storage.h>
@@ -11,6 +12,8 @@
 #endif
 
 #include "port.h"
+
+LOG_MODULE_REGISTER(devid, CONFIG_DEVID_LOG_LEVEL);
 
 static K_MUTEX_DEFINE(lock);
 
@@ -34,19 +37,37 @@ void devid_port_panic(void)
 	CODE_UNREACHABLE;
 }
 
+/* Logs what storage answered. Full is an answer, not a fault. */
+static psa_status_t logged(const char *what, uint32_t uid, psa_status_t status)
+{
+	switch (status) {
+	case PSA_SUCCESS:
+	case PSA_ERROR_DOES_NOT_EXIST:
+		LOG_DBG("%s %08x: %d", what, uid, (int)status);
+		break;
+	case PSA_ERROR_INSUFFICIENT_STORAGE:
+		LOG_WRN("%s %08x: the storage is full", what, uid);
+		break;
+	default:
+		LOG_ERR("%s %08x: PSA status %d", what, uid, (int)status);
+		break;
+	}
+	return status;
+}
+
 psa_status_t devid_port_storage_get(uint32_t uid, uint8_t *data, size_t size, size_t *len)
 {
-	return storage(get)(uid, 0, size, data, len);
+	return logged("get", uid, storage(get)(uid, 0, size, data, len));
 }
 
 psa_status_t devid_port_storage_set(uint32_t uid, const uint8_t *data, size_t len)
 {
-	return storage(set)(uid, len, data, PSA_STORAGE_FLAG_NONE);
+	return logged("set", uid, storage(set)(uid, len, data, PSA_STORAGE_FLAG_NONE));
 }
 
 psa_status_t devid_port_storage_remove(uint32_t uid)
 {
-	return storage(remove)(uid);
+	return logged("remove", uid, storage(remove)(uid));
 }
 
 void devid_port_signing_key(psa_key_attributes_t *attributes, uint32_t id)
