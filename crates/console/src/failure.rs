@@ -4,7 +4,7 @@
 use core::fmt;
 
 use devid_core::Error;
-use devid_core::error::Errno;
+use devid_core::error::{Errno, Item, Refusal};
 
 use crate::command::Command;
 use crate::text::BadText;
@@ -150,9 +150,42 @@ const fn advice(error: Error) -> &'static str {
         Error::NotSupported => "see 'slot info' for the slot's kind, 'help' for the commands",
         Error::Corrupt => "erase the slot or write it anew",
         Error::StorageFull => "erase a slot, or raise the storage's limits",
+        Error::Malformed { item: Item::Update, .. } => "give the command whole, as it was signed",
         Error::Malformed { .. } => "give DER, complete and with nothing after it",
+        Error::Refused(Refusal::Sequence) => "have it signed under a higher number; see 'info'",
+        Error::Refused(Refusal::Target) => "see 'info' for this device's id and group",
+        Error::Refused(Refusal::UnknownSigner) => "have it signed by an anchor; see 'slot list'",
+        Error::Refused(Refusal::LastAnchor) => "add another before, or write over it",
+        Error::Refused(Refusal::Operation) => "it is for a later firmware",
+        Error::Refused(Refusal::Expired | Refusal::NotYetValid) => {
+            "check the time given, or have it issued anew"
+        }
         Error::Refused(_) => "have the chain issued as RFC 5280 asks, leaf first",
         Error::Busy => "'id confirm' it or 'id rollback' it first",
         Error::Platform(_) => "look the status up in psa/error.h, then try again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn advice_about_an_update_is_not_about_a_chain() {
+        let refusals = [
+            Refusal::Sequence,
+            Refusal::Target,
+            Refusal::UnknownSigner,
+            Refusal::LastAnchor,
+            Refusal::Operation,
+            Refusal::Expired,
+        ];
+        let malformed = Error::Malformed { item: Item::Update, at: 0 };
+        for error in refusals.map(Error::Refused).into_iter().chain([malformed]) {
+            let line = Failure::Device(error).to_string();
+            assert!(!line.contains("chain") && !line.contains("DER"), "{line}");
+        }
     }
 }
