@@ -11,16 +11,19 @@
 
 #include <devid/devid.h>
 
+#include "command.h"
 #include "contract.h"
 #include "issuer.h"
 
 /* What no call may exceed, in bytes. */
 #define STACK_BUDGET 4096
 
-#define IDEVID 0x00
-#define IAK    0x10
-#define ANCHOR 0x20
-#define SERIAL 0x30
+#define IDEVID  0x00
+#define LDEVID  0x01
+#define PENDING (LDEVID | DEVID_PENDING)
+#define IAK     0x10
+#define ANCHOR  0x20
+#define SERIAL  0x30
 
 K_THREAD_STACK_DEFINE(stack, 2 * STACK_BUDGET);
 static struct k_thread thread;
@@ -28,6 +31,8 @@ static struct k_thread thread;
 static uint8_t buf[2560];
 static uint8_t chain[1536];
 static size_t chain_len;
+static uint8_t command[1600];
+static size_t command_len;
 static int result;
 
 /* The calls, in an order that lets each succeed. */
@@ -144,20 +149,121 @@ static int anchor_write(void)
 
 static int id_erase(void)
 {
-	return devid_slot_erase(IDEVID);
+	return devid_slot_erase(LDEVID);
+}
+
+static int rotation_generate(void)
+{
+	return devid_id_generate(PENDING);
+}
+
+static int rotation_public_key(void)
+{
+	size_t len;
+
+	return devid_id_public_key(PENDING, buf, sizeof(buf), &len);
+}
+
+static int rotation_install(void)
+{
+	return devid_id_install(PENDING, chain, chain_len, 1780000000, NULL);
+}
+
+static int rotation_phase(void)
+{
+	enum devid_phase phase;
+
+	return devid_id_phase(LDEVID, &phase);
+}
+
+static int rotation_activate(void)
+{
+	return devid_id_activate(LDEVID);
+}
+
+static int rotation_confirm(void)
+{
+	return devid_id_confirm(LDEVID);
+}
+
+static int rotation_rollback(void)
+{
+	return devid_id_rollback(LDEVID);
+}
+
+static int key_id(void)
+{
+	uint32_t key;
+
+	return devid_id_key(LDEVID, &key);
+}
+
+static int bound_evidence(void)
+{
+	static const uint8_t challenge[32];
+	size_t len;
+
+	return devid_bound_evidence(LDEVID, challenge, sizeof(challenge), buf, sizeof(buf), &len);
+}
+
+static int csr_with_evidence(void)
+{
+	static const uint8_t challenge[32];
+	const struct devid_subject subject = {.common_name = "device"};
+	size_t len;
+
+	return devid_id_csr_with_evidence(LDEVID, &subject, challenge, sizeof(challenge), buf,
+					  sizeof(buf), &len);
+}
+
+static int instance_id(void)
+{
+	size_t len;
+
+	return devid_instance_id(buf, sizeof(buf), &len);
+}
+
+static int status(void)
+{
+	static struct devid_finding findings[DEVID_FINDINGS_MAX];
+	size_t count;
+
+	return devid_status(1780000000, findings, ARRAY_SIZE(findings), &count);
+}
+
+static int update(void)
+{
+	return devid_update(command, command_len, 1780000000, NULL);
+}
+
+static int reset(void)
+{
+	return devid_reset();
+}
+
+static int lock(void)
+{
+	return devid_lock();
 }
 
 /* The shell's commands come with the shell's own share. */
 
 static int shell_status(void)
 {
-	return shell_execute_cmd(shell_backend_dummy_get_ptr(), "devid status");
+	return shell_execute_cmd(shell_backend_dummy_get_ptr(), "devid status 1780000000");
 }
 
 static int shell_token_show(void)
 {
 	return shell_execute_cmd(shell_backend_dummy_get_ptr(),
 				 "devid token show "
+				 "0000000000000000000000000000000000000000000000000000000000000000");
+}
+
+static int shell_csr_with_evidence(void)
+{
+	return shell_execute_cmd(shell_backend_dummy_get_ptr(),
+				 "devid id csr ldevid0 cn=device challenge="
 				 "0000000000000000000000000000000000000000000000000000000000000000");
 }
 
@@ -228,8 +334,35 @@ static void issue_anchor(void)
 	chain_len = issue(&ca, chain, sizeof(chain));
 }
 
+/* The next command of the anchor, for this device. */
+static void sign_next(enum operation operation, uint8_t slot)
+{
+	struct command next = {.operation = operation,
+			       .slot = slot,
+			       .value = operation == OPERATION_ACTIVATE ? NULL : chain,
+			       .value_len = chain_len,
+			       .expiry = 1790000000};
+	size_t len;
+
+	zassert_ok(devid_instance_id(next.instance_id, sizeof(next.instance_id), &len));
+	zassert_ok(devid_update_sequence(&next.sequence));
+	next.sequence++;
+	command_len = sign_command(&next, command, sizeof(command));
+	zassert_not_equal(command_len, 0);
+}
+
+/* A pending key, and in chain a chain over it. */
+static void prepare_rotation(void)
+{
+	zassert_ok(rotation_generate());
+	zassert_ok(rotation_public_key());
+	issue_chain();
+}
+
 ZTEST(stack, test_no_call_exceeds_the_budget)
 {
+	size_t len;
+
 	MEASURE(init);
 	MEASURE(slot_write);
 	MEASURE(slot_read);
@@ -250,9 +383,47 @@ ZTEST(stack, test_no_call_exceeds_the_budget)
 	MEASURE(evidence);
 	issue_anchor();
 	MEASURE(anchor_write);
+	MEASURE(instance_id);
+	MEASURE(status);
 	MEASURE(shell_status);
 	MEASURE(shell_token_show);
+
+	zassert_ok(devid_id_generate(LDEVID));
+	MEASURE(key_id);
+	MEASURE(bound_evidence);
+	MEASURE(csr_with_evidence);
+	MEASURE(shell_csr_with_evidence);
+	zassert_ok(devid_id_public_key(LDEVID, buf, sizeof(buf), &len));
+	issue_chain();
+	zassert_ok(devid_id_install(LDEVID, chain, chain_len, DEVID_NO_TIME, NULL));
+	MEASURE(rotation_generate);
+	MEASURE(rotation_public_key);
+	issue_chain();
+	MEASURE(rotation_install);
+	MEASURE(rotation_phase);
+	MEASURE(rotation_activate);
+	MEASURE(rotation_rollback);
+	prepare_rotation();
+	zassert_ok(rotation_install());
+	zassert_ok(rotation_activate());
+	MEASURE(rotation_confirm);
+
+	prepare_rotation();
+	sign_next(OPERATION_INSTALL, LDEVID);
+	measure("update_install", update);
+	sign_next(OPERATION_ACTIVATE, LDEVID);
+	measure("update_activate", update);
+	zassert_ok(iak_public_key());
+	issue_chain();
+	sign_next(OPERATION_WRITE, IAK);
+	measure("update_write", update);
+	issue_anchor();
+	sign_next(OPERATION_ADD_ANCHOR, ANCHOR + 1);
+	measure("update_add_anchor", update);
+	MEASURE(reset);
+	zassert_ok(devid_id_generate(LDEVID));
 	MEASURE(id_erase);
+	MEASURE(lock);
 	printk("STACK-DEEPEST: %zu of %d\n", deepest, STACK_BUDGET);
 }
 
