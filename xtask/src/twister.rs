@@ -13,7 +13,9 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::size::{Budget, ImageBudget};
-use crate::tool::{command, ensure_device_target, find, root, run as run_command, target_dir};
+use crate::tool::{
+    cargo, command, ensure_device_target, find, root, run as run_command, target_dir,
+};
 
 /// Platforms whose tests run here, and platforms that are built alone.
 const RUN: [&str; 2] = ["mps2/an521/cpu0/ns", "native_sim/native/64"];
@@ -176,9 +178,12 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
 /// Runs Twister over `tests` and `samples`, or over one folder.
 pub(crate) fn run_in(workspace: &Workspace, only: Option<&str>) -> Result<Outcome> {
     ensure_device_target()?;
+    // The other side of the samples' sessions.
+    run_command(&mut cargo(&["build", "--quiet", "--package=devid-cli"]))?;
     let out = target_dir().join("twister");
     let mut twister =
         workspace.command("python3", &[&*workspace.base.join("scripts/twister").to_string_lossy()]);
+    twister.env("DEVID", target_dir().join("debug/devid"));
     for folder in only.map_or(vec!["tests", "samples"], |folder| vec![folder]) {
         twister.arg("--testsuite-root").arg(root().join(folder));
     }

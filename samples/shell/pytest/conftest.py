@@ -3,9 +3,13 @@
 
 import base64
 import hashlib
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
+from authority import Authority
 from twister_harness import DeviceAdapter, Shell
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -19,6 +23,12 @@ class Console:
     def __init__(self, dut: DeviceAdapter):
         self.dut = dut
         self.count = 0
+
+    @classmethod
+    def open(cls, dut: DeviceAdapter) -> "Console":
+        """Waits for the shell of a device that starts."""
+        assert Shell(dut, prompt=PROMPT.rstrip()).wait_for_prompt(timeout=30)
+        return cls(dut)
 
     def run(self, command: str) -> list[str]:
         """The lines that a command prints, without its echo."""
@@ -50,6 +60,11 @@ class Console:
         assert f"{prefix}-END: {len(value)} {hashlib.sha256(value).hexdigest()}" in lines, lines
         return value
 
+    def info(self) -> dict[str, str]:
+        """What the device tells of itself."""
+        (line,) = [line for line in self.ok("info") if line.startswith("DEVICE: ")]
+        return dict(word.split("=", 1) for word in line.split()[1:])
+
     def load(self, value: bytes) -> None:
         """Loads a long value in pieces; it then goes by the name '-'."""
         self.ok(f"load begin {len(value)} {hashlib.sha256(value).hexdigest()}")
@@ -64,17 +79,42 @@ class Console:
 
 @pytest.fixture(scope="session")
 def console(dut: DeviceAdapter) -> Console:
-    """The shell of a device with every slot empty."""
-    assert Shell(dut, prompt=PROMPT.rstrip()).wait_for_prompt(timeout=30)
-    console = Console(dut)
-    # native_sim keeps its flash from run to run.
-    for slot in ("iak", "anchor0", "anchor1", "serial", "endpoint", "secret"):
-        console.run(f"slot erase {slot}")
-    console.run("id erase idevid")
-    return console
+    """The shell of a device fresh from the factory."""
+    return Console.open(dut)
 
 
 @pytest.fixture(scope="session")
 def attests(console: Console) -> bool:
     """Whether the device has initial attestation."""
     return console.run("token size")[-1].startswith("TOKEN-SIZE: ")
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """The factory's CA."""
+    return Authority()
+
+
+class Program:
+    """The program `devid`, run in a directory of its own."""
+
+    def __init__(self, path: str, directory: Path):
+        self.path = path
+        self.directory = directory
+
+    def __call__(self, *args: str, **files: bytes) -> tuple[int, str]:
+        """Writes the files, then runs the program; its exit code and output."""
+        for name, content in files.items():
+            (self.directory / name).write_bytes(content)
+        done = subprocess.run(
+            [self.path, *args], cwd=self.directory, capture_output=True, text=True
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def devid(tmp_path: Path) -> Program:
+    """The host's side."""
+    if "DEVID" not in os.environ:
+        pytest.skip("`cargo xtask twister` names the program in the variable DEVID")
+    return Program(os.environ["DEVID"], tmp_path)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole session of a factory and a verifier with a device, over its shell."""
 
-import datetime
 import hashlib
 import os
 
 import cbor2
 import pytest
+from authority import NOW, YEAR, der
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
@@ -15,76 +15,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_public_key,
 )
-from cryptography.x509.oid import NameOID
 
-NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.timezone.utc)
-YEAR = datetime.timedelta(days=365)
 X5CHAIN = 33
-
-
-def name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(Encoding.DER)
-
-
-class Authority:
-    """A root, and an issuing CA under it."""
-
-    def __init__(self):
-        self.root_key = ec.generate_private_key(ec.SECP256R1())
-        self.issuing_key = ec.generate_private_key(ec.SECP256R1())
-        self.root = self._certify("Root", self.root_key.public_key(), "Root", self.root_key, True)
-        self.issuing = self._certify(
-            "Issuing", self.issuing_key.public_key(), "Root", self.root_key, True
-        )
-
-    def chain(self, subject: str, key) -> bytes:
-        """Leaf first, down to the issuing CA; the root stays with the verifier."""
-        leaf = self._certify(subject, key, "Issuing", self.issuing_key, False)
-        return der(leaf) + der(self.issuing)
-
-    @staticmethod
-    def _certify(subject, key, issuer, issuer_key, ca) -> x509.Certificate:
-        usage = dict.fromkeys(
-            [
-                "digital_signature",
-                "content_commitment",
-                "key_encipherment",
-                "data_encipherment",
-                "key_agreement",
-                "key_cert_sign",
-                "crl_sign",
-                "encipher_only",
-                "decipher_only",
-            ],
-            False,
-        )
-        usage["key_cert_sign" if ca else "digital_signature"] = True
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name(subject))
-            .issuer_name(name(issuer))
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW - YEAR)
-            .not_valid_after(NOW + YEAR)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.KeyUsage(**usage), critical=True)
-            .sign(issuer_key, hashes.SHA256())
-        )
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
 
 
 def test_slots_are_listed_and_empty(console):
     slots = [line for line in console.ok("slot list") if line.startswith("SLOT: ")]
-    assert len(slots) == 7
+    assert len(slots) == 8
     assert all(slot.endswith("state=empty") for slot in slots)
 
 
