@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A token that TF-M signed in QEMU, verified by the program.
+//! What TF-M signed in QEMU, verified by the program.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -35,4 +35,24 @@ fn accepts_the_token_by_the_exported_key() {
     assert_eq!(verify(&[&args[..], &[CHALLENGE]].concat()).0, 0);
     let other = CHALLENGE.replace('f', "e");
     assert_eq!(verify(&[&args[..], &[&other]].concat()).0, 1);
+}
+
+#[test]
+fn accepts_evidence_that_vouches_for_the_rotated_key() {
+    let args = ["--allow-development-key", "--trust-anchor", "root.der", "bound.cbor"];
+    let challenge = CHALLENGE.replace("01", "03");
+    let bound =
+        |key: &str| verify(&[&args[..], &["--challenge", &challenge, "--bound-key", key]].concat());
+    assert_eq!(bound("ldevid.der").0, 0);
+    assert_eq!(bound("iak.der").0, 1);
+    let (exit, printed) = verify(&[&args[..], &["--challenge", &challenge]].concat());
+    assert_eq!(exit, 1, "{printed}");
+}
+
+#[test]
+fn accepts_the_request_that_the_rotated_key_signed() {
+    let args = ["--allow-development-key", "--trust-anchor", "root.der", "request.der"];
+    let challenge = CHALLENGE.replace("01", "02");
+    assert_eq!(verify(&[&args[..], &["--challenge", &challenge]].concat()).0, 0);
+    assert_eq!(verify(&[&args[..], &["--challenge", CHALLENGE]].concat()).0, 1);
 }
