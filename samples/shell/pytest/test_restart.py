@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from authority import NOW, command, der
-from conftest import Console
+from console import Console
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from twister_harness import DeviceAdapter
 
