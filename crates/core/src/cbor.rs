@@ -197,10 +197,12 @@ impl<'a> Reader<'a> {
     /// A truth value.
     pub fn bool(&mut self) -> Result<bool, Fault> {
         let start = *self;
-        let Head { major, value } = self.head()?;
-        match (major, value) {
-            (SIMPLE, 20) => Ok(false),
-            (SIMPLE, 21) => Ok(true),
+        // A number as wide as 21 is a float, so the head alone does not tell.
+        let first = self.input.get(self.at).copied();
+        self.head()?;
+        match first {
+            Some(0xf4) => Ok(false),
+            Some(0xf5) => Ok(true),
             _ => Err(start.fault(Reason::Type)),
         }
     }
