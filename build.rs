@@ -2,7 +2,8 @@
 //! Turns the Kconfig choices of the build at hand into the device's layout.
 //!
 //! `DOTCONFIG` names Zephyr's `.config`; without it the defaults of `Kconfig`
-//! stand, which are `devid_core::layout::STANDARD`.
+//! stand, which are `devid_core::layout::STANDARD`. `DEVID_BUILT` says when the
+//! firmware was built, in seconds since 1970.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use std::{env, fs};
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=DOTCONFIG");
+    println!("cargo::rerun-if-env-changed=DEVID_BUILT");
     let config = match env::var_os("DOTCONFIG") {
         Some(path) => {
             println!("cargo::rerun-if-changed={}", path.display());
@@ -54,15 +56,27 @@ impl Config {
         self.0.get(name).map_or(default, |value| value.trim_matches('"')).to_owned()
     }
 
+    fn anchor_purpose(&self, n: u32) -> &'static str {
+        if self.flag(&format!("DEVID_ANCHOR{n}_BOTH"), false) {
+            "Both"
+        } else if self.flag(&format!("DEVID_ANCHOR{n}_TLS"), false) {
+            "Tls"
+        } else {
+            "Commands"
+        }
+    }
+
     fn layout(&self) -> String {
         let chain = self.number("DEVID_CHAIN_MAX_LEN", 1536);
         let mut slots = String::new();
         let mut slot =
             |id: u32, name: &str, kind: &str, operational: bool, secret: bool, max: u32| {
+                let (kind, purpose) = kind.split_once(' ').unwrap_or((kind, "Commands"));
                 let policy = if operational { "Operational" } else { "Factory" };
                 writeln!(
                     slots,
-                    "slot({id:#04x}, {name:?}, Kind::{kind}, Policy::{policy}, {secret}, {max}),"
+                    "slot({id:#04x}, {name:?}, Kind::{kind}, Policy::{policy}, {secret}, {max})\
+                     .purpose(Purpose::{purpose}),"
                 )
                 .expect("a string takes it");
             };
@@ -76,7 +90,14 @@ impl Config {
         }
         for n in 0..self.number("DEVID_ANCHORS", 2) {
             let max = self.number("DEVID_ANCHOR_MAX_LEN", 768);
-            slot(0x20 + n, &format!("anchor{n}"), "Anchor", false, false, max);
+            slot(
+                0x20 + n,
+                &format!("anchor{n}"),
+                &format!("Anchor {}", self.anchor_purpose(n)),
+                false,
+                false,
+                max,
+            );
         }
         let defaults = [("serial", 64, false), ("endpoint", 256, false), ("secret", 256, true)];
         for n in 0..self.number("DEVID_DATA_SLOTS", 3) {
@@ -93,25 +114,36 @@ impl Config {
             );
         }
 
+        let storage = if self.flag("DEVID_STORAGE_ITS", false) { "Its" } else { "Ps" };
+        // The state is kept in both services where there are both.
+        let second_copy = if self.flag("DEVID_HAS_PS", true) { "Ps" } else { "Its" };
         let asset_base = self.number("DEVID_STORAGE_ID_BASE", 0x2c00_4000);
         let key_base = self.number("DEVID_KEY_ID_BASE", 0x3000_4000);
         let group = self.text("DEVID_GROUP", "");
-        let load = self.number("DEVID_SHELL_LOAD_SIZE", 2048);
+        let built = env::var("DEVID_BUILT").map_or(1_790_000_000, |text| {
+            text.parse::<i64>().unwrap_or_else(|_| panic!("DEVID_BUILT={text} is not a time"))
+        });
+        let time_bound = self.number("DEVID_TIME_BOUND_DAYS", 730) * 86_400;
         let smp_group = self.number("DEVID_SMP_GROUP_ID", 0x6465);
-        let operational = self.flag("DEVID_SMP_OPERATIONAL", false);
+        let console = self.flag("DEVID_SHELL_OPERATIONAL", true);
+        let peer = self.flag("DEVID_SMP_OPERATIONAL", false);
         format!(
             "/// The slots that Kconfig chose.\n\
              pub const LAYOUT: Layout<'static> = Layout {{\n\
              slots: &[\n{slots}],\n\
+             storage: Service::{storage},\n\
+             state: [Service::Its, Service::{second_copy}],\n\
              asset_base: {asset_base:#x},\n\
              key_base: {key_base:#x},\n\
-             group: {group:?},\n}};\n\
-             /// Longest value the shell loads in pieces, in bytes.\n\
-             pub const LOAD_LEN: usize = {load};\n\
+             group: {group:?},\n\
+             built: UnixTime({built}),\n\
+             time_bound: {time_bound},\n}};\n\
              /// Id of the group of mcumgr commands.\n\
              pub const SMP_GROUP: u16 = {smp_group};\n\
-             /// Whether SMP changes operational slots of a locked device.\n\
-             pub const SMP_OPERATIONAL: bool = {operational};\n"
+             /// Whether a console changes what is operational on a locked device.\n\
+             pub const SHELL_OPERATIONAL: bool = {console};\n\
+             /// Whether a peer does.\n\
+             pub const SMP_OPERATIONAL: bool = {peer};\n"
         )
     }
 }

@@ -8,12 +8,15 @@
 # room for it. So a write of n bytes succeeds whatever was written before, in
 # whatever order, if the blocks have more than blocks * (n - 1) bytes free.
 
-# A record's header, and the longest value of the device's own state.
+# A record's header, and a copy of the device's own state.
 set(DEVID_RECORD_HEADER_LEN 52)
-set(DEVID_STATE_MAX_LEN 32)
+set(DEVID_STATE_LEN 268)
 
 # A P-256 key as Mbed TLS stores it: 36 bytes of attributes and 32 of key.
 set(DEVID_KEY_LEN 68)
+
+# How many blocks more are tried for the advice that a refusal gives.
+set(DEVID_MORE_BLOCKS 64)
 
 function(devid_max out)
   list(SORT ARGN COMPARE NATURAL ORDER DESCENDING)
@@ -23,8 +26,8 @@ endfunction()
 
 # Appends <value> to <list>, <count> times.
 function(devid_append list value count)
-  string(REPEAT ";${value}" ${count} appended)
-  set(${list} "${${list}}${appended}" PARENT_SCOPE)
+  string(REPEAT "${value};" ${count} appended)
+  set(${list} ${${list}} ${appended} PARENT_SCOPE)
 endfunction()
 
 function(devid_align out len unit)
@@ -50,7 +53,7 @@ function(devid_assets out chain)
   if(CONFIG_DEVID_IAK_CHAIN)
     math(EXPR chains "${chains} + 1")
   endif()
-  set(values ${DEVID_STATE_MAX_LEN})
+  set(values)
   devid_append(values ${chain} ${chains})
   devid_append(values ${CONFIG_DEVID_ANCHOR_MAX_LEN} ${CONFIG_DEVID_ANCHORS})
   if(CONFIG_DEVID_DATA_SLOTS GREATER 0)
@@ -142,6 +145,8 @@ function(devid_measure_tfm_ps chain area)
   if(CONFIG_DEVID_STORAGE_PS)
     devid_assets(assets ${chain})
   endif()
+  # A copy of the device's state.
+  list(APPEND assets ${DEVID_STATE_LEN})
   devid_append(assets ${CONFIG_DEVID_OTHER_ASSET_MAX_LEN} ${CONFIG_DEVID_OTHER_ASSETS})
   # Encrypted with an object's information (16), and the IV (12).
   devid_sum(ps 28 ${CONFIG_DEVID_TFM_PROGRAM_UNIT} ${assets})
@@ -180,6 +185,11 @@ function(devid_measure_tfm_its chain area)
   endif()
   devid_keys(keys)
   devid_append(assets ${DEVID_KEY_LEN} ${keys})
+  # A copy of the device's state; both where there is no protected storage.
+  list(APPEND assets ${DEVID_STATE_LEN})
+  if(NOT CONFIG_DEVID_HAS_PS)
+    list(APPEND assets ${DEVID_STATE_LEN})
+  endif()
   devid_append(assets ${CONFIG_DEVID_OTHER_ASSET_MAX_LEN} ${CONFIG_DEVID_OTHER_ASSETS})
   devid_sum(its 0 ${CONFIG_DEVID_TFM_PROGRAM_UNIT} ${assets})
   math(EXPR files "${its_count} + 1")
@@ -203,6 +213,8 @@ function(devid_measure_settings chain sectors)
   devid_assets(assets ${chain})
   devid_keys(keys)
   devid_append(assets ${DEVID_KEY_LEN} ${keys})
+  # Both copies of the device's state.
+  devid_append(assets ${DEVID_STATE_LEN} 2)
   devid_append(assets ${CONFIG_DEVID_OTHER_ASSET_MAX_LEN} ${CONFIG_DEVID_OTHER_ASSETS})
 
   # Each entry has 8 bytes in its sector's allocation table, and the sector three
@@ -251,23 +263,27 @@ function(devid_refuse measure area step option)
     math(EXPR chain "(${chain} - 1) / 16 * 16")
     cmake_language(CALL ${measure} ${chain} ${area})
   endwhile()
-  set(advice "Have fewer or shorter slots, ")
+  set(advice "Have fewer or shorter slots")
   if(NOT spare LESS 0)
-    string(APPEND advice "or lower CONFIG_DEVID_CHAIN_MAX_LEN from "
-      "${CONFIG_DEVID_CHAIN_MAX_LEN} to ${chain}, ")
+    string(APPEND advice ", or lower CONFIG_DEVID_CHAIN_MAX_LEN from "
+      "${CONFIG_DEVID_CHAIN_MAX_LEN} to ${chain}")
   endif()
 
   set(format DECIMAL)
   if(area MATCHES "^0x")
     set(format HEXADECIMAL)
   endif()
-  set(larger ${area})
   set(spare -1)
-  while(spare LESS 0)
-    math(EXPR larger "${larger} + ${step}" OUTPUT_FORMAT ${format})
+  # Where the longest asset takes nearly a whole block, no area may suffice.
+  foreach(more RANGE 1 ${DEVID_MORE_BLOCKS})
+    math(EXPR larger "${area} + ${more} * ${step}" OUTPUT_FORMAT ${format})
     cmake_language(CALL ${measure} ${CONFIG_DEVID_CHAIN_MAX_LEN} ${larger})
-  endwhile()
-  message(FATAL_ERROR ${ARGN} ". ${advice}or raise ${option} from ${area} to ${larger}.")
+    if(NOT spare LESS 0)
+      string(APPEND advice ", or raise ${option} from ${area} to ${larger}")
+      break()
+    endif()
+  endforeach()
+  message(FATAL_ERROR ${ARGN} ". ${advice}.")
 endfunction()
 
 # Checks TF-M's <service>, PS or ITS: sets DEVID_<service>_NUM_ASSETS and
@@ -296,6 +312,26 @@ function(devid_check_tfm service place told)
   set(${told} "${${told}}; ${service} ${count} assets, ${numbers}" PARENT_SCOPE)
 endfunction()
 
+# Refuses an asset that no sector of the settings takes, however many there are.
+function(devid_require_sector)
+  devid_assets(assets ${CONFIG_DEVID_CHAIN_MAX_LEN})
+  devid_max(longest ${assets} ${DEVID_KEY_LEN})
+  # The sector's own entries in its allocation table, and the asset's.
+  devid_align(table_entry 8 ${DEVID_SETTINGS_UNIT})
+  math(EXPR room "(${DEVID_SETTINGS_SECTOR} - 4 * ${table_entry}) \
+    / ${DEVID_SETTINGS_UNIT} * ${DEVID_SETTINGS_UNIT} \
+    - ${CONFIG_SECURE_STORAGE_ITS_TRANSFORM_OUTPUT_OVERHEAD} - 1")
+  if(longest GREATER room)
+    # Halves leave room to move them; Kconfig's range begins at 512.
+    math(EXPR half "${room} / 2")
+    devid_max(half 512 ${half})
+    message(FATAL_ERROR "An asset of ${longest} bytes does not fit a sector of the settings, of "
+      "${DEVID_SETTINGS_SECTOR} bytes: lower CONFIG_DEVID_ASSET_MAX_LEN from "
+      "${CONFIG_DEVID_ASSET_MAX_LEN} to ${half}, or raise "
+      "CONFIG_SETTINGS_NVS_SECTOR_SIZE_MULT.")
+  endif()
+endfunction()
+
 # Checks Zephyr's secure storage, if it is over settings over NVS.
 function(devid_check_settings told)
   if(CONFIG_SECURE_STORAGE_ITS_STORE_IMPLEMENTATION_SETTINGS AND CONFIG_SETTINGS_NVS)
@@ -317,6 +353,7 @@ function(devid_check_settings told)
       set(sectors ${CONFIG_SETTINGS_NVS_SECTOR_COUNT})
       set(option CONFIG_SETTINGS_NVS_SECTOR_COUNT)
     endif()
+    devid_require_sector()
     devid_require_room(devid_measure_settings ${sectors} 1 "the settings" "${option}")
     set(${told} "${${told}}; settings ${count} assets, ${used} of ${capacity} bytes" PARENT_SCOPE)
   endif()

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What Kconfig chose: the slots, their limits, where their assets and keys live.
 
+#[cfg(any(feature = "shell", feature = "smp"))]
+use devid_console::access::Rules;
 #[cfg(feature = "smp")]
 use devid_console::smp;
-use devid_core::layout::{Kind, Layout, Policy, slot};
+use devid_core::layout::{Kind, Layout, Policy, Purpose, slot};
 use devid_core::limits::{MAX_GROUP_LEN, MAX_SLOTS, MAX_VALUE_LEN};
+use devid_core::platform::Service;
+use devid_core::time::UnixTime;
 
 include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
 
+/// Who may still change what is operational once the device is locked.
+#[cfg(any(feature = "shell", feature = "smp"))]
+pub const RULES: Rules = Rules { console: SHELL_OPERATIONAL, peer: SMP_OPERATIONAL };
+
 /// The group of mcumgr commands.
 #[cfg(feature = "smp")]
-pub const SMP: smp::Config = smp::Config { group: SMP_GROUP, operational: SMP_OPERATIONAL };
+pub const SMP: smp::Config = smp::Config { group: SMP_GROUP, rules: RULES };
 
 const _: () = assert!(LAYOUT.slots.len() <= MAX_SLOTS, "Kconfig asks for too many slots");
 const _: () = assert!(LAYOUT.max_value_len() <= MAX_VALUE_LEN, "a slot's limit is too long");

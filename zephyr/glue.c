@@ -3,12 +3,12 @@
 #include <zephyr/kernel.h>
 #include <zephyr/logging/log.h>
 
-#ifdef CONFIG_DEVID_STORAGE_PS
-#include <psa/protected_storage.h>
-#define storage(call) psa_ps_##call
-#else
 #include <psa/internal_trusted_storage.h>
-#define storage(call) psa_its_##call
+#ifdef CONFIG_DEVID_HAS_PS
+#include <psa/protected_storage.h>
+#define storage(its, call, ...) ((its) ? psa_its_##call(__VA_ARGS__) : psa_ps_##call(__VA_ARGS__))
+#else
+#define storage(its, call, ...) psa_its_##call(__VA_ARGS__)
 #endif
 
 #include "port.h"
@@ -55,35 +55,23 @@ static psa_status_t logged(const char *what, uint32_t uid, psa_status_t status)
 	return status;
 }
 
-psa_status_t devid_port_storage_get(uint32_t uid, uint8_t *data, size_t size, size_t *len)
+uint32_t devid_port_uptime(void)
 {
-	return logged("get", uid, storage(get)(uid, 0, size, data, len));
+	return k_uptime_seconds();
 }
 
-psa_status_t devid_port_storage_set(uint32_t uid, const uint8_t *data, size_t len)
+psa_status_t devid_port_storage_get(bool its, uint32_t uid, uint8_t *data, size_t size,
+				    size_t *len)
 {
-	return logged("set", uid, storage(set)(uid, len, data, PSA_STORAGE_FLAG_NONE));
+	return logged("get", uid, storage(its, get, uid, 0, size, data, len));
 }
 
-psa_status_t devid_port_storage_remove(uint32_t uid)
+psa_status_t devid_port_storage_set(bool its, uint32_t uid, const uint8_t *data, size_t len)
 {
-	return logged("remove", uid, storage(remove)(uid));
+	return logged("set", uid, storage(its, set, uid, len, data, PSA_STORAGE_FLAG_NONE));
 }
 
-void devid_port_signing_key(psa_key_attributes_t *attributes, uint32_t id)
+psa_status_t devid_port_storage_remove(bool its, uint32_t uid)
 {
-	psa_set_key_type(attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1));
-	psa_set_key_bits(attributes, 256);
-	psa_set_key_usage_flags(attributes, PSA_KEY_USAGE_SIGN_HASH);
-	psa_set_key_algorithm(attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
-	/* Makes the key persistent, too. */
-	psa_set_key_id(attributes, id);
-}
-
-void devid_port_verifying_key(psa_key_attributes_t *attributes)
-{
-	psa_set_key_type(attributes, PSA_KEY_TYPE_ECC_PUBLIC_KEY(PSA_ECC_FAMILY_SECP_R1));
-	psa_set_key_bits(attributes, 256);
-	psa_set_key_usage_flags(attributes, PSA_KEY_USAGE_VERIFY_HASH);
-	psa_set_key_algorithm(attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
+	return logged("remove", uid, storage(its, remove, uid));
 }

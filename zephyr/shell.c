@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registers the shell's commands and forwards them to devid-console. */
+#include <stdbool.h>
 #include <string.h>
 
 #include <zephyr/shell/shell.h>
 
 /* Of the root crate, for this file alone: src/capi/shell.rs. */
-int devid_console_run(size_t argc, const char *const *argv,
+int devid_console_run(bool is_peer, size_t argc, const char *const *argv,
 		      void (*print)(void *context, const char *text, size_t len), void *context);
 
 /* The most words a command has, its group included. */
@@ -14,6 +15,15 @@ int devid_console_run(size_t argc, const char *const *argv,
 static void print(void *ctx, const char *text, size_t len)
 {
 	shell_fprintf((const struct shell *)ctx, SHELL_NORMAL, "%.*s", (int)len, text);
+}
+
+/* A shell on a wire of the device is its console. Any other, those that Zephyr
+ * may yet get included, is taken for one that strangers reach: mcumgr's shell
+ * group, telnet, MQTT, Bluetooth.
+ */
+static bool is_peer(const struct shell *sh)
+{
+	return strcmp(sh->name, "shell_uart") != 0 && strcmp(sh->name, "shell_rtt") != 0;
 }
 
 /* The console wants the group's name before the words that the shell passes on. */
@@ -28,8 +38,13 @@ static int forward(const struct shell *sh, const char *group, size_t argc, char 
 	if (argc > WORDS_MAX - count) {
 		return -EINVAL;
 	}
+	/* Zephyr drops what does not fit, and runs the rest. */
+	if (sh->ctx->cmd_buff_len >= sizeof(sh->ctx->cmd_buff) - 1) {
+		shell_error(sh, "error: EFBIG: the line may have been cut; use 'devid load'");
+		return -EFBIG;
+	}
 	memcpy(&words[count], argv, argc * sizeof(argv[0]));
-	return devid_console_run(count + argc, words, print, (void *)sh);
+	return devid_console_run(is_peer(sh), count + argc, words, print, (void *)sh);
 }
 
 static int run(const struct shell *sh, size_t argc, char **argv)
@@ -66,7 +81,7 @@ SHELL_STATIC_SUBCMD_SET_CREATE(
 	COMMAND(list, run_slot, "List the slots."),
 	COMMAND(info, run_slot, "<slot> Tell about one slot."),
 	COMMAND(read, run_slot, "<slot> Print a slot's value; of a secret its digest."),
-	COMMAND(write, run_slot, "<slot> <value> Replace a slot's value."),
+	COMMAND(write, run_slot, "<slot> <value> [length] Replace a slot's value."),
 	COMMAND(erase, run_slot, "<slot> Empty a slot that is no identity."),
 	SHELL_SUBCMD_SET_END);
 
@@ -109,7 +124,8 @@ SHELL_STATIC_SUBCMD_SET_CREATE(
 	COMMAND(info, run, "Tell the device's id, lock, group and last update."),
 	COMMAND(lock, run, "yes: Make the factory's slots final. Nothing undoes this."),
 	COMMAND(reset, run, "yes: Return to the factory's identity."),
-	COMMAND(update, run, "<value> [unix-time] Apply a command signed by a trust anchor."),
+	COMMAND(update, run, "<value> Apply a command signed by a trust anchor."),
+	COMMAND(nonce, run, "Print what a recovery command has to answer."),
 	GROUP(slot, &slot_commands, "Provisioning slots."),
 	GROUP(id, &id_commands, "Identities: key and certificate chain."),
 	GROUP(token, &token_commands, "PSA attestation tokens."),

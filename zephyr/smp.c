@@ -10,7 +10,7 @@ int devid_smp_run(uint8_t version, bool write, uint8_t command, const uint8_t *r
 		  size_t request_len, uint8_t *out, size_t out_size, size_t *out_len);
 
 /* One more than the last command's id, in crates/console/src/smp/command.rs. */
-#define COMMANDS 26
+#define COMMANDS 27
 
 /* The least response that every transport takes, by fragments where it must. */
 #define RESPONSE_MIN 256

@@ -35,7 +35,7 @@ mod zephyr {
             .generate_comments(false)
             .allowlist_function("devid_port_.*")
             .allowlist_function("psa_(generate|import|destroy|export_public)_key")
-            .allowlist_function("psa_(sign|verify)_hash")
+            .allowlist_function("psa_(sign|verify)_hash|psa_generate_random")
             .allowlist_function("psa_hash_(setup|update|finish|abort)")
             .allowlist_function("psa_initial_attest_get_token(_size)?")
             .allowlist_type("devid_number")

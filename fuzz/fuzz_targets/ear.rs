@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use devid_verifier::ear::{self, Ear};
+use devid_verifier::ear::{self, Demand, Ear};
 use devid_verifier::keys::PublicKey;
 use devid_verifier::{AppraisalPolicy, UnixTime, Verdict};
 use libfuzzer_sys::fuzz_target;
@@ -16,8 +16,9 @@ static KEYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
 
 fuzz_target!(|document: &[u8]| {
     let at = UnixTime::since_unix_epoch(Duration::from_secs(1_795_000_000));
-    assert_eq!(ear::verify(document, &[], at).verdict(), Verdict::Fail, "nobody signed it");
-    ear::verify(document, &KEYS, at);
+    let demand = Demand::affirming(at);
+    assert_eq!(ear::verify(document, &[], &demand).verdict(), Verdict::Fail, "nobody signed it");
+    ear::verify(document, &KEYS, &demand);
     if let Ok(ear) = Ear::from_cbor(document) {
         assert_eq!(Ear::from_cbor(&ear.to_cbor()), Ok(ear));
     }

@@ -3,6 +3,7 @@
 //! panic, and every response is one whole CBOR map within its buffer.
 #![no_main]
 
+use devid_console::access::Rules;
 use devid_console::smp::{Config, Packet, Smp};
 use devid_core::cbor::Reader;
 use devid_core::device::{Device, scratch_len};
@@ -27,7 +28,7 @@ fuzz_target!(|input: &[u8]| {
     let mut scratch = vec![0; scratch_len(&STANDARD)];
     let mut device = Device::open(Sim::in_memory(config), STANDARD, &mut scratch).unwrap();
     let mut buffer = vec![0; scratch_len(&STANDARD)];
-    let mut smp = Smp::new(Config { group: 64, operational: false }, &mut buffer);
+    let mut smp = Smp::new(Config { group: 64, rules: Rules { console: false, peer: false } }, &mut buffer);
     let mut rest = input;
     for _ in 0..MAX_PACKETS {
         let Some((packet, room, after)) = packet(rest) else { break };

@@ -22,7 +22,7 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
         PublicKey::read_all(file).unwrap().into_iter().for_each(|key| keys.add_public(key));
     }
     let secret = include_bytes!("../../vectors/token/iak.hmac");
-    keys.add_mac(MacKey::from_bytes(secret.to_vec()).unwrap());
+    keys.add_mac(MacKey::read(secret, &[]).unwrap());
     keys
 });
 static ANCHORS: LazyLock<TrustAnchors> = LazyLock::new(|| {

@@ -27,7 +27,7 @@ thread_local! {
 fuzz_target!(|input: &[u8]| {
     DEVICE.with_borrow_mut(|device| {
         // No command of the vectors is for this device, and a fuzzer signs none.
-        let refused = device.update(input, None).unwrap_err();
+        let refused = device.update(input).unwrap_err();
         let is_malformed = matches!(refused, Error::Malformed { item: Item::Update, .. });
         match Command::decode(input) {
             Ok(_) => {

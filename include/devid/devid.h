@@ -47,9 +47,26 @@
 #define DEVID_PENDING 128
 
 /**
+ * Length of the longest certification request that devid_id_csr() makes, in bytes.
+ */
+#define DEVID_CSR_MAX_LEN 816
+
+/**
+ * What evidence adds at most to a certification request beside itself, in bytes:
+ * devid_id_csr_with_evidence() makes requests of up to DEVID_CSR_MAX_LEN,
+ * this and the length of devid_bound_evidence() together.
+ */
+#define DEVID_CSR_EVIDENCE_OVERHEAD 54
+
+/**
  * For @c slot of a finding: it concerns the device, not a slot.
  */
 #define DEVID_NO_SLOT 255
+
+/**
+ * Length of a recovery nonce, in bytes.
+ */
+#define DEVID_NONCE_LEN 16
 
 /**
  * A list of so many findings always suffices.
@@ -119,7 +136,7 @@ enum devid_phase {
  */
 enum devid_problem {
     /**
-     * The device's own state is corrupt: it counts as locked and takes no update.
+     * The device has lost its state: it is locked, and takes a recovery alone.
      */
     DEVID_PROBLEM_STATE_CORRUPT = 1,
     /**
@@ -151,6 +168,14 @@ enum devid_problem {
      */
     DEVID_PROBLEM_NOT_YET_VALID = 8,
     /**
+     * An identity's key cannot be read.
+     */
+    DEVID_PROBLEM_KEY_CORRUPT = 9,
+    /**
+     * The device is locked, and no anchor may command it at this time.
+     */
+    DEVID_PROBLEM_NO_COMMANDER = 10,
+    /**
      * A certificate expires within 30 days.
      */
     DEVID_PROBLEM_EXPIRES_SOON = 64,
@@ -159,7 +184,7 @@ enum devid_problem {
      */
     DEVID_PROBLEM_VALIDITY_NOT_CHECKED = 65,
     /**
-     * There is no trust anchor: no update can be authorised.
+     * No trust anchor may command the device at this time: it cannot be locked.
      */
     DEVID_PROBLEM_NO_ANCHOR = 66,
     /**
@@ -190,6 +215,18 @@ enum devid_problem {
      * The attestation key has no chain: a verifier needs a record of the device.
      */
     DEVID_PROBLEM_NO_IAK_CHAIN = 73,
+    /**
+     * The value is longer than the slot's limit is now.
+     */
+    DEVID_PROBLEM_TOO_LONG = 74,
+    /**
+     * A copy of the device's state decayed, and was written again.
+     */
+    DEVID_PROBLEM_STATE_REPAIRED = 75,
+    /**
+     * A change of the identity was begun and cannot be finished.
+     */
+    DEVID_PROBLEM_UNFINISHED = 76,
 };
 
 /**
@@ -217,7 +254,7 @@ struct devid_error {
     /**
      * What the number alone does not say: a limit or length in bytes, the
      * offset of the first malformed byte, the refusal's number, or the PSA
-     * status as it came.
+     * status. Not beyond 65535 nor below -32768.
      */
     int32_t detail;
 };
@@ -304,14 +341,13 @@ struct devid_checked {
  */
 struct devid_applied {
     /**
-     * Sequence number of the command, now the device's.
+     * Number of the command, now its signer's last.
      */
     uint64_t sequence;
     /**
-     * Whether the command's expiry was checked: it was if the command has one
-     * and a time was given.
+     * The command had been applied before; this time nothing was changed.
      */
-    bool expiry_checked;
+    bool already;
 };
 
 /**
@@ -500,10 +536,10 @@ int devid_id_public_key(uint8_t slot, uint8_t *buf, size_t size, size_t *len);
  * @param slot the identity's slot id.
  * @param subject the subject, or NULL for an empty one.
  * @param[out] buf where the request goes, or NULL with @p size 0; untouched
- *             on failure. 512 bytes hold any.
+ *             on failure. DEVID_CSR_MAX_LEN bytes hold any.
  * @param size bytes at @p buf.
- * @param[out] len length of the request; on -ENOBUFS the size needed, for
- *             this request: the signature's DER varies by a few bytes.
+ * @param[out] len length of the request; on -ENOBUFS the size needed for this
+ *             request with whatever signature.
  *
  * @retval 0 on success.
  * @retval -EINVAL a pointer is NULL or not aligned, @p len lies in @p buf, or
@@ -619,7 +655,8 @@ int devid_token_len(size_t challenge_len, size_t *len);
  *
  * @retval 0 on success.
  * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
- *         the challenge has another length.
+ *         the challenge has another length, or has 48 bytes and begins as the
+ *         nonces do that vouch for a key (docs/bound-evidence.md).
  * @retval -ENOBUFS @p buf is too small.
  * @retval -ENOTSUP the platform does not attest.
  * @retval -EIO the platform failed.
@@ -644,7 +681,8 @@ int devid_token(const uint8_t *challenge,
  *
  * @retval 0 on success.
  * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
- *         the challenge has another length.
+ *         the challenge has another length, or has 48 bytes and begins as the
+ *         nonces do that vouch for a key (docs/bound-evidence.md).
  * @retval -ENOBUFS @p buf is too small.
  * @retval -EILSEQ the chain's record is corrupt; devid_token() still works.
  * @retval -ENOTSUP the platform does not attest.
@@ -736,7 +774,8 @@ int devid_id_rollback(uint8_t slot);
 
 /**
  * Tells the PSA id of an identity's key, for a TLS stack that signs with it. A
- * rotation changes it: ask anew after each activation.
+ * rotation changes it: ask anew after each activation. The key's policy is ECDSA
+ * with any hash (@c PSA_ALG_ECDSA(PSA_ALG_ANY_HASH)).
  *
  * @param slot the identity's slot id.
  * @param[out] key a @c psa_key_id_t.
@@ -760,13 +799,14 @@ int devid_id_key(uint8_t slot, uint32_t *key);
  * @param[out] buf where the request goes, or NULL with @p size 0; untouched
  *             on failure.
  * @param size bytes at @p buf.
- * @param[out] len length of the request; on -ENOBUFS the size needed, for
- *             this request: the signature's DER varies by a few bytes.
+ * @param[out] len length of the request; on -ENOBUFS the size needed for this
+ *             request with whatever signature.
  *
  * @retval 0 on success.
  * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, the
- *         challenge has another length, or an attribute of the subject is too
- *         long or has a wrong character.
+ *         challenge has another length, or has 48 bytes and begins as the
+ *         nonces do that vouch for a key (docs/bound-evidence.md), or an
+ *         attribute of the subject is too long or has a wrong character.
  * @retval -ENXIO there is no such slot.
  * @retval -ENOTSUP the slot is no identity, or the platform does not attest.
  * @retval -ENOENT there is no key.
@@ -784,8 +824,8 @@ int devid_id_csr_with_evidence(uint8_t slot,
 
 /**
  * Fetches evidence that vouches for an identity's key: as devid_evidence(), for
- * the SHA-256 of a domain separator, the verifier's challenge and the key's
- * SubjectPublicKeyInfo (docs/bound-evidence.md).
+ * a nonce of 48 bytes that is made of the verifier's challenge and the key, and
+ * that no plain challenge can be (docs/bound-evidence.md).
  *
  * @param slot the identity's slot id.
  * @param challenge the verifier's challenge.
@@ -797,7 +837,8 @@ int devid_id_csr_with_evidence(uint8_t slot,
  *
  * @retval 0 on success.
  * @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
- *         the challenge has another length.
+ *         the challenge has another length, or has 48 bytes and begins as the
+ *         nonces do that vouch for a key (docs/bound-evidence.md).
  * @retval -ENXIO there is no such slot.
  * @retval -ENOTSUP the slot is no identity, or the platform does not attest.
  * @retval -ENOENT there is no key.
@@ -837,6 +878,7 @@ int devid_instance_id(uint8_t *buf, size_t size, size_t *len);
  * @retval 0 on success.
  * @retval -ENOENT a factory identity has no key or no chain.
  * @retval -EBUSY a factory identity is in a rotation.
+ * @retval -EPERM no trust anchor may command the device.
  * @retval -EILSEQ a factory identity's record is corrupt.
  * @retval -ENOSPC the storage is full.
  * @retval -EIO the platform failed.
@@ -844,7 +886,7 @@ int devid_instance_id(uint8_t *buf, size_t size, size_t *len);
 int devid_lock(void);
 
 /**
- * Tells whether the device is locked; one whose state is corrupt is.
+ * Tells whether the device is locked; one that has lost its state is.
  *
  * @param[out] locked whether it is.
  *
@@ -873,30 +915,61 @@ int devid_reset(void);
  *
  * @param command the command as it came.
  * @param len its length in bytes.
- * @param now seconds since 1970-01-01T00:00Z to check validity and expiry at,
- *            or DEVID_NO_TIME.
+ * Validity and expiry are checked at the time that devid_time_set() told.
+ *
  * @param[out] applied what was applied, or NULL.
  *
  * @retval 0 on success.
  * @retval -EINVAL @p command is NULL, @p len is 0, or @p applied not aligned.
  * @retval -EBADMSG not an update command, or a certificate in it is malformed.
- * @retval -EPERM refused: no anchor signed it, it is for another device, used
- *         before, expired, unknown, or would remove the last anchor; or its
- *         certificates were refused. See devid_last_error().
+ * @retval -EPERM refused: no anchor that may command signed it, it is for
+ *         another device, its number is used up, it has expired or no time is
+ *         known, its operation is unknown, or no anchor that may command would
+ *         be left; or its certificates were refused. See devid_last_error().
  * @retval -ENXIO it names a slot that is not there.
  * @retval -ENOTSUP it names a slot of another kind.
  * @retval -ENOENT it names a slot or a key that is empty.
  * @retval -EFBIG its value is longer than the slot's limit.
  * @retval -EBUSY the identity is in a rotation.
- * @retval -EILSEQ the device's state is corrupt.
+ * @retval -EILSEQ the device has lost its state, and this is no recovery.
  * @retval -ENOSPC the storage is full.
  * @retval -EIO the platform failed.
  */
-int devid_update(const uint8_t *command, size_t len, int64_t now, struct devid_applied *applied);
+int devid_update(const uint8_t *command, size_t len, struct devid_applied *applied);
 
 /**
- * Tells the sequence number of the last update applied: the next one's must be
- * above it.
+ * Tells the device what time it is. Only the application can: no shell and no
+ * transport does. Time passes from there until the next start; call this again
+ * whenever the time is known anew.
+ *
+ * devid remembers, at most once a day, that it cannot be earlier: not further
+ * than CONFIG_DEVID_TIME_BOUND_DAYS beyond the firmware's build or the latest
+ * update command.
+ *
+ * @param now seconds since 1970-01-01T00:00Z.
+ *
+ * @retval 0 on success.
+ * @retval -EPERM the device knows that this time has passed.
+ * @retval -ENOSPC the storage is full.
+ * @retval -EIO the platform failed.
+ */
+int devid_time_set(int64_t now);
+
+/**
+ * Makes a nonce for one recovery command (docs/update.md). It stays the same
+ * until a recovery used it, or until the next start.
+ *
+ * @param[out] nonce where its DEVID_NONCE_LEN bytes go.
+ *
+ * @retval 0 on success.
+ * @retval -EINVAL @p nonce is NULL.
+ * @retval -EIO the platform failed.
+ */
+int devid_recovery_nonce(uint8_t (*nonce)[DEVID_NONCE_LEN]);
+
+/**
+ * Tells the highest number of an update command that was applied, whoever signed
+ * it. Each signer's numbers rise by themselves.
  *
  * @param[out] sequence the number; 0 before the first update.
  *

@@ -4,6 +4,7 @@
 
 use core::ffi::c_int;
 
+use devid_core::csr;
 use devid_core::identity::Phase;
 use devid_core::layout::SlotId;
 use devid_core::status::Finding;
@@ -11,10 +12,13 @@ use devid_core::time::UnixTime;
 
 use super::ptr::{Buffer, Place, bytes};
 use super::status::report;
-use super::{DEVID_NO_TIME, answer, devid_subject, subject};
+use super::{DEVID_NO_TIME, answer, devid_subject, not_the_callers, subject};
 
 /// For @c slot of a finding: it concerns the device, not a slot.
 pub const DEVID_NO_SLOT: u8 = 0xff;
+
+/// Length of a recovery nonce, in bytes.
+pub const DEVID_NONCE_LEN: usize = 16;
 
 /// A list of so many findings always suffices.
 pub const DEVID_FINDINGS_MAX: usize = 32;
@@ -34,11 +38,10 @@ pub enum devid_phase {
 /// What devid_update() did.
 #[repr(C)]
 pub struct devid_applied {
-    /// Sequence number of the command, now the device's.
+    /// Number of the command, now its signer's last.
     pub sequence: u64,
-    /// Whether the command's expiry was checked: it was if the command has one
-    /// and a time was given.
-    pub expiry_checked: bool,
+    /// The command had been applied before; this time nothing was changed.
+    pub already: bool,
 }
 
 /// How much a finding matters.
@@ -55,7 +58,7 @@ pub enum devid_severity {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub enum devid_problem {
-    /// The device's own state is corrupt: it counts as locked and takes no update.
+    /// The device has lost its state: it is locked, and takes a recovery alone.
     DEVID_PROBLEM_STATE_CORRUPT = 1,
     /// A record fails its digest.
     DEVID_PROBLEM_RECORD_CORRUPT = 2,
@@ -71,11 +74,15 @@ pub enum devid_problem {
     DEVID_PROBLEM_EXPIRED = 7,
     /// A certificate is not valid yet.
     DEVID_PROBLEM_NOT_YET_VALID = 8,
+    /// An identity's key cannot be read.
+    DEVID_PROBLEM_KEY_CORRUPT = 9,
+    /// The device is locked, and no anchor may command it at this time.
+    DEVID_PROBLEM_NO_COMMANDER = 10,
     /// A certificate expires within 30 days.
     DEVID_PROBLEM_EXPIRES_SOON = 64,
     /// No time was given: the validity of certificates was not checked.
     DEVID_PROBLEM_VALIDITY_NOT_CHECKED = 65,
-    /// There is no trust anchor: no update can be authorised.
+    /// No trust anchor may command the device at this time: it cannot be locked.
     DEVID_PROBLEM_NO_ANCHOR = 66,
     /// The factory's slots can still be written.
     DEVID_PROBLEM_UNLOCKED = 67,
@@ -91,6 +98,12 @@ pub enum devid_problem {
     DEVID_PROBLEM_NO_ATTESTATION = 72,
     /// The attestation key has no chain: a verifier needs a record of the device.
     DEVID_PROBLEM_NO_IAK_CHAIN = 73,
+    /// The value is longer than the slot's limit is now.
+    DEVID_PROBLEM_TOO_LONG = 74,
+    /// A copy of the device's state decayed, and was written again.
+    DEVID_PROBLEM_STATE_REPAIRED = 75,
+    /// A change of the identity was begun and cannot be finished.
+    DEVID_PROBLEM_UNFINISHED = 76,
 }
 
 /// One thing that is missing or wrong.
@@ -181,7 +194,8 @@ pub extern "C" fn devid_id_rollback(slot: u8) -> c_int {
 }
 
 /// Tells the PSA id of an identity's key, for a TLS stack that signs with it. A
-/// rotation changes it: ask anew after each activation.
+/// rotation changes it: ask anew after each activation. The key's policy is ECDSA
+/// with any hash (@c PSA_ALG_ECDSA(PSA_ALG_ANY_HASH)).
 ///
 /// @param slot the identity's slot id.
 /// @param[out] key a @c psa_key_id_t.
@@ -210,13 +224,14 @@ pub unsafe extern "C" fn devid_id_key(slot: u8, key: *mut u32) -> c_int {
 /// @param[out] buf where the request goes, or NULL with @p size 0; untouched
 ///             on failure.
 /// @param size bytes at @p buf.
-/// @param[out] len length of the request; on -ENOBUFS the size needed, for
-///             this request: the signature's DER varies by a few bytes.
+/// @param[out] len length of the request; on -ENOBUFS the size needed for this
+///             request with whatever signature.
 ///
 /// @retval 0 on success.
 /// @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, the
-///         challenge has another length, or an attribute of the subject is too
-///         long or has a wrong character.
+///         challenge has another length, or has 48 bytes and begins as the
+///         nonces do that vouch for a key (docs/bound-evidence.md), or an
+///         attribute of the subject is too long or has a wrong character.
 /// @retval -ENXIO there is no such slot.
 /// @retval -ENOTSUP the slot is no identity, or the platform does not attest.
 /// @retval -ENOENT there is no key.
@@ -239,14 +254,14 @@ pub unsafe extern "C" fn devid_id_csr_with_evidence(
     let challenge = unsafe { bytes(challenge, challenge_len) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    answer(challenge, buffer, &mut |device, challenge| {
+    answer(challenge, buffer, csr::SIGNATURE_SPREAD, &mut |device, challenge| {
         device.csr_with_evidence(SlotId(slot), &subject?, challenge)
     })
 }
 
 /// Fetches evidence that vouches for an identity's key: as devid_evidence(), for
-/// the SHA-256 of a domain separator, the verifier's challenge and the key's
-/// SubjectPublicKeyInfo (docs/bound-evidence.md).
+/// a nonce of 48 bytes that is made of the verifier's challenge and the key, and
+/// that no plain challenge can be (docs/bound-evidence.md).
 ///
 /// @param slot the identity's slot id.
 /// @param challenge the verifier's challenge.
@@ -258,7 +273,8 @@ pub unsafe extern "C" fn devid_id_csr_with_evidence(
 ///
 /// @retval 0 on success.
 /// @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
-///         the challenge has another length.
+///         the challenge has another length, or has 48 bytes and begins as the
+///         nonces do that vouch for a key (docs/bound-evidence.md).
 /// @retval -ENXIO there is no such slot.
 /// @retval -ENOTSUP the slot is no identity, or the platform does not attest.
 /// @retval -ENOENT there is no key.
@@ -278,7 +294,7 @@ pub unsafe extern "C" fn devid_bound_evidence(
     let challenge = unsafe { bytes(challenge, challenge_len) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    answer(challenge, buffer, &mut |device, challenge| {
+    answer(challenge, buffer, 0, &mut |device, challenge| {
         device.bound_evidence(SlotId(slot), challenge)
     })
 }
@@ -300,7 +316,9 @@ pub unsafe extern "C" fn devid_bound_evidence(
 pub unsafe extern "C" fn devid_instance_id(buf: *mut u8, size: usize, len: *mut usize) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    report(buffer.and_then(|buffer| crate::with(|device| buffer.fill(&device.instance_id()?))))
+    report(buffer.and_then(|buffer| {
+        crate::with(|device| buffer.fill(&device.instance_id().map_err(not_the_callers)?, 0))
+    }))
 }
 
 /// Locks the device: from now on the factory's slots change by an authorised
@@ -310,6 +328,7 @@ pub unsafe extern "C" fn devid_instance_id(buf: *mut u8, size: usize, len: *mut 
 /// @retval 0 on success.
 /// @retval -ENOENT a factory identity has no key or no chain.
 /// @retval -EBUSY a factory identity is in a rotation.
+/// @retval -EPERM no trust anchor may command the device.
 /// @retval -EILSEQ a factory identity's record is corrupt.
 /// @retval -ENOSPC the storage is full.
 /// @retval -EIO the platform failed.
@@ -318,7 +337,7 @@ pub extern "C" fn devid_lock() -> c_int {
     report(crate::with(|device| device.lock()))
 }
 
-/// Tells whether the device is locked; one whose state is corrupt is.
+/// Tells whether the device is locked; one that has lost its state is.
 ///
 /// @param[out] locked whether it is.
 ///
@@ -353,29 +372,29 @@ pub extern "C" fn devid_reset() -> c_int {
 ///
 /// @param command the command as it came.
 /// @param len its length in bytes.
-/// @param now seconds since 1970-01-01T00:00Z to check validity and expiry at,
-///            or DEVID_NO_TIME.
+/// Validity and expiry are checked at the time that devid_time_set() told.
+///
 /// @param[out] applied what was applied, or NULL.
 ///
 /// @retval 0 on success.
 /// @retval -EINVAL @p command is NULL, @p len is 0, or @p applied not aligned.
 /// @retval -EBADMSG not an update command, or a certificate in it is malformed.
-/// @retval -EPERM refused: no anchor signed it, it is for another device, used
-///         before, expired, unknown, or would remove the last anchor; or its
-///         certificates were refused. See devid_last_error().
+/// @retval -EPERM refused: no anchor that may command signed it, it is for
+///         another device, its number is used up, it has expired or no time is
+///         known, its operation is unknown, or no anchor that may command would
+///         be left; or its certificates were refused. See devid_last_error().
 /// @retval -ENXIO it names a slot that is not there.
 /// @retval -ENOTSUP it names a slot of another kind.
 /// @retval -ENOENT it names a slot or a key that is empty.
 /// @retval -EFBIG its value is longer than the slot's limit.
 /// @retval -EBUSY the identity is in a rotation.
-/// @retval -EILSEQ the device's state is corrupt.
+/// @retval -EILSEQ the device has lost its state, and this is no recovery.
 /// @retval -ENOSPC the storage is full.
 /// @retval -EIO the platform failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn devid_update(
     command: *const u8,
     len: usize,
-    now: i64,
     applied: *mut devid_applied,
 ) -> c_int {
     // SAFETY: the C contract says that `command` is readable.
@@ -384,19 +403,52 @@ pub unsafe extern "C" fn devid_update(
     let place = unsafe { Place::optional(applied) };
     report(place.and_then(|place| {
         let command = command?;
-        let applied = crate::with(|device| device.update(command, time(now)))?;
+        let applied = crate::with(|device| device.update(command))?;
         if let Some(place) = place {
-            place.put(devid_applied {
-                sequence: applied.sequence,
-                expiry_checked: applied.expiry_checked,
-            });
+            place.put(devid_applied { sequence: applied.sequence, already: applied.already });
         }
         Ok(())
     }))
 }
 
-/// Tells the sequence number of the last update applied: the next one's must be
-/// above it.
+/// Tells the device what time it is. Only the application can: no shell and no
+/// transport does. Time passes from there until the next start; call this again
+/// whenever the time is known anew.
+///
+/// devid remembers, at most once a day, that it cannot be earlier: not further
+/// than CONFIG_DEVID_TIME_BOUND_DAYS beyond the firmware's build or the latest
+/// update command.
+///
+/// @param now seconds since 1970-01-01T00:00Z.
+///
+/// @retval 0 on success.
+/// @retval -EPERM the device knows that this time has passed.
+/// @retval -ENOSPC the storage is full.
+/// @retval -EIO the platform failed.
+#[unsafe(no_mangle)]
+pub extern "C" fn devid_time_set(now: i64) -> c_int {
+    report(crate::with(|device| device.set_time(UnixTime(now))))
+}
+
+/// Makes a nonce for one recovery command (docs/update.md). It stays the same
+/// until a recovery used it, or until the next start.
+///
+/// @param[out] nonce where its DEVID_NONCE_LEN bytes go.
+///
+/// @retval 0 on success.
+/// @retval -EINVAL @p nonce is NULL.
+/// @retval -EIO the platform failed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn devid_recovery_nonce(nonce: *mut [u8; DEVID_NONCE_LEN]) -> c_int {
+    // SAFETY: the C contract says that `nonce` is writable.
+    let place = unsafe { Place::new(nonce) };
+    report(place.and_then(|place| {
+        crate::with(|device| device.recovery_nonce()).map(|nonce| place.put(nonce))
+    }))
+}
+
+/// Tells the highest number of an update command that was applied, whoever signed
+/// it. Each signer's numbers rise by themselves.
 ///
 /// @param[out] sequence the number; 0 before the first update.
 ///
@@ -439,14 +491,16 @@ pub unsafe extern "C" fn devid_status(
         let mut list = [devid_finding { problem: 0, severity: 0, slot: 0 }; DEVID_FINDINGS_MAX];
         let mut found = 0;
         crate::with(|device| {
-            device.status(time(now), &mut |finding| {
-                if let Some(place) = list.get_mut(found) {
-                    *place = finding.into();
-                    found += 1;
-                }
-            })
+            device
+                .status(time(now), &mut |finding| {
+                    if let Some(place) = list.get_mut(found) {
+                        *place = finding.into();
+                        found += 1;
+                    }
+                })
+                .map_err(not_the_callers)
         })?;
-        buffer.fill(list.get(..found).unwrap_or_default())
+        buffer.fill(list.get(..found).unwrap_or_default(), 0)
     }))
 }
 
@@ -490,6 +544,11 @@ mod tests {
             (DEVID_PROBLEM_NOT_CONFIRMED, Problem::NotConfirmed),
             (DEVID_PROBLEM_NO_ATTESTATION, Problem::NoAttestation),
             (DEVID_PROBLEM_NO_IAK_CHAIN, Problem::NoIakChain),
+            (DEVID_PROBLEM_KEY_CORRUPT, Problem::KeyCorrupt),
+            (DEVID_PROBLEM_NO_COMMANDER, Problem::NoCommander),
+            (DEVID_PROBLEM_TOO_LONG, Problem::TooLong),
+            (DEVID_PROBLEM_STATE_REPAIRED, Problem::StateRepaired),
+            (DEVID_PROBLEM_UNFINISHED, Problem::Unfinished),
         ];
         for (c, rust) in table {
             assert_eq!(c as u8, rust as u8, "{rust:?}");

@@ -18,10 +18,11 @@ mod status;
 use core::ffi::{c_char, c_int};
 
 use devid_core::Error;
-use devid_core::csr::Subject;
+use devid_core::csr::{self, Subject};
 use devid_core::device::{Device, SlotInfo, SlotState};
 use devid_core::layout::{Kind, Policy, SlotId};
 use devid_psa::Psa;
+use devid_psa_sys as sys;
 
 use ptr::{Buffer, Place, bytes, text};
 use status::{report, report_last};
@@ -36,6 +37,18 @@ pub const DEVID_NO_TIME: i64 = -1;
 /// the next key and chain. `slot | DEVID_PENDING` goes wherever an identity's
 /// slot goes.
 pub const DEVID_PENDING: u8 = 0x80;
+
+/// Length of the longest certification request that devid_id_csr() makes, in bytes.
+pub const DEVID_CSR_MAX_LEN: usize = 816;
+
+/// What evidence adds at most to a certification request beside itself, in bytes:
+/// devid_id_csr_with_evidence() makes requests of up to DEVID_CSR_MAX_LEN,
+/// this and the length of devid_bound_evidence() together.
+pub const DEVID_CSR_EVIDENCE_OVERHEAD: usize = 54;
+
+// cbindgen copies numbers alone.
+const _: () = assert!(DEVID_CSR_MAX_LEN == csr::MAX_LEN);
+const _: () = assert!(DEVID_CSR_EVIDENCE_OVERHEAD == csr::EVIDENCE_OVERHEAD);
 
 /// Bytes that the longest subject attribute takes: 64 characters in UTF-8.
 const SUBJECT_MAX_LEN: usize = 256;
@@ -119,7 +132,7 @@ pub struct devid_error {
     pub code: u8,
     /// What the number alone does not say: a limit or length in bytes, the
     /// offset of the first malformed byte, the refusal's number, or the PSA
-    /// status as it came.
+    /// status. Not beyond 65535 nor below -32768.
     pub detail: i32,
 }
 
@@ -231,7 +244,7 @@ pub unsafe extern "C" fn devid_slot_read(
 ) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    output(buffer, &mut |device| device.read(SlotId(slot)))
+    output(buffer, 0, &mut |device| device.read(SlotId(slot)))
 }
 
 /// Replaces a slot's value, whole or not at all, power cuts included.
@@ -322,7 +335,7 @@ pub unsafe extern "C" fn devid_id_public_key(
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
     report(buffer.and_then(|buffer| {
-        crate::with(|device| buffer.fill(&device.public_key(SlotId(slot))?.spki()))
+        crate::with(|device| buffer.fill(&device.public_key(SlotId(slot))?.spki(), 0))
     }))
 }
 
@@ -332,10 +345,10 @@ pub unsafe extern "C" fn devid_id_public_key(
 /// @param slot the identity's slot id.
 /// @param subject the subject, or NULL for an empty one.
 /// @param[out] buf where the request goes, or NULL with @p size 0; untouched
-///             on failure. 512 bytes hold any.
+///             on failure. DEVID_CSR_MAX_LEN bytes hold any.
 /// @param size bytes at @p buf.
-/// @param[out] len length of the request; on -ENOBUFS the size needed, for
-///             this request: the signature's DER varies by a few bytes.
+/// @param[out] len length of the request; on -ENOBUFS the size needed for this
+///             request with whatever signature.
 ///
 /// @retval 0 on success.
 /// @retval -EINVAL a pointer is NULL or not aligned, @p len lies in @p buf, or
@@ -357,7 +370,7 @@ pub unsafe extern "C" fn devid_id_csr(
     let subject = unsafe { self::subject(subject) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    output(buffer, &mut |device| device.csr(SlotId(slot), &subject?))
+    output(buffer, csr::SIGNATURE_SPREAD, &mut |device| device.csr(SlotId(slot), &subject?))
 }
 
 /// Installs the certificate chain over an identity's key, whole or not at all;
@@ -438,7 +451,7 @@ pub unsafe extern "C" fn devid_id_certificate(
 ) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    output(buffer, &mut |device| device.certificate(SlotId(slot), index))
+    output(buffer, 0, &mut |device| device.certificate(SlotId(slot), index))
 }
 
 /// Reads an identity's chain as concatenated DER, leaf first.
@@ -466,7 +479,7 @@ pub unsafe extern "C" fn devid_id_chain(
 ) -> c_int {
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    output(buffer, &mut |device| device.chain(SlotId(slot)))
+    output(buffer, 0, &mut |device| device.chain(SlotId(slot)))
 }
 
 /// Tells how long a token will be.
@@ -498,7 +511,8 @@ pub unsafe extern "C" fn devid_token_len(challenge_len: usize, len: *mut usize) 
 ///
 /// @retval 0 on success.
 /// @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
-///         the challenge has another length.
+///         the challenge has another length, or has 48 bytes and begins as the
+///         nonces do that vouch for a key (docs/bound-evidence.md).
 /// @retval -ENOBUFS @p buf is too small.
 /// @retval -ENOTSUP the platform does not attest.
 /// @retval -EIO the platform failed.
@@ -514,7 +528,7 @@ pub unsafe extern "C" fn devid_token(
     let challenge = unsafe { bytes(challenge, challenge_len) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    answer(challenge, buffer, &mut |device, challenge| device.token(challenge))
+    answer(challenge, buffer, 0, &mut |device, challenge| device.token(challenge))
 }
 
 /// Fetches evidence: the token for a challenge and, where the @c iak slot holds
@@ -530,7 +544,8 @@ pub unsafe extern "C" fn devid_token(
 ///
 /// @retval 0 on success.
 /// @retval -EINVAL a pointer is NULL or not aligned, the buffers overlap, or
-///         the challenge has another length.
+///         the challenge has another length, or has 48 bytes and begins as the
+///         nonces do that vouch for a key (docs/bound-evidence.md).
 /// @retval -ENOBUFS @p buf is too small.
 /// @retval -EILSEQ the chain's record is corrupt; devid_token() still works.
 /// @retval -ENOTSUP the platform does not attest.
@@ -547,7 +562,7 @@ pub unsafe extern "C" fn devid_evidence(
     let challenge = unsafe { bytes(challenge, challenge_len) };
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
-    answer(challenge, buffer, &mut |device, challenge| device.evidence(challenge))
+    answer(challenge, buffer, 0, &mut |device, challenge| device.evidence(challenge))
 }
 
 /// Reads the initial attestation key's public half as a DER
@@ -568,21 +583,26 @@ pub unsafe extern "C" fn devid_iak_public_key(buf: *mut u8, size: usize, len: *m
     // SAFETY: the C contract says that `buf` and `len` are writable.
     let buffer = unsafe { Buffer::new(buf, size, len) };
     report(
-        buffer
-            .and_then(|buffer| crate::with(|device| buffer.fill(&device.iak_public_key()?.spki()))),
+        buffer.and_then(|buffer| {
+            crate::with(|device| buffer.fill(&device.iak_public_key()?.spki(), 0))
+        }),
     )
 }
 
-/// Serves a call whose result lies in the device's memory. It is here once: a
-/// copy in each function costs a kilobyte.
-fn output(buffer: Result<Buffer, Error>, call: &mut Call<'_>) -> c_int {
-    report(buffer.and_then(|buffer| crate::with(|device| buffer.fill(call(device)?))))
+/// Serves a call whose result lies in the device's memory, and can be longer by
+/// `spread` the next time. It is here once: a copy in each function costs a
+/// kilobyte.
+fn output(buffer: Result<Buffer, Error>, spread: usize, call: &mut Call<'_>) -> c_int {
+    report(buffer.and_then(|buffer| {
+        crate::with(|device| buffer.fill(call(device).map_err(not_the_callers)?, spread))
+    }))
 }
 
 /// As [`output`], for a challenge.
 fn answer(
     challenge: Result<&[u8], Error>,
     buffer: Result<Buffer, Error>,
+    spread: usize,
     call: &mut CallFor<'_>,
 ) -> c_int {
     let apart = challenge.and_then(|challenge| {
@@ -591,8 +611,19 @@ fn answer(
         Ok((challenge, buffer))
     });
     match apart {
-        Ok((challenge, buffer)) => output(Ok(buffer), &mut |device| call(device, challenge)),
+        Ok((challenge, buffer)) => {
+            output(Ok(buffer), spread, &mut |device| call(device, challenge))
+        }
         Err(error) => report(Err(error)),
+    }
+}
+
+/// What the device's own memory is too short for: -ENOBUFS is about the
+/// caller's buffer alone, which a caller can enlarge.
+fn not_the_callers(error: Error) -> Error {
+    match error {
+        Error::BufferTooSmall { .. } => Error::platform(sys::PSA_ERROR_BUFFER_TOO_SMALL),
+        error => error,
     }
 }
 

@@ -121,13 +121,16 @@ impl<T: Copy> Buffer<T> {
         Ok(())
     }
 
-    /// Hands the value over whole, or its length alone with
-    /// [`Error::BufferTooSmall`].
-    pub(super) fn fill(self, value: &[T]) -> Result<(), Error> {
+    /// Hands the value over whole, or with [`Error::BufferTooSmall`] the size
+    /// needed alone: its length and `spread`, by which another call's value can
+    /// be longer.
+    pub(super) fn fill(self, value: &[T], spread: usize) -> Result<(), Error> {
+        let fits = value.len() <= self.size;
+        let len = if fits { value.len() } else { value.len() + spread };
         // SAFETY: not null and aligned, checked by `new`; writable by its contract.
-        unsafe { self.len.write(value.len()) };
-        if value.len() > self.size {
-            return Err(Error::BufferTooSmall { needed: value.len() as u32 });
+        unsafe { self.len.write(len) };
+        if !fits {
+            return Err(Error::needs(len));
         }
         // SAFETY: `value.len()` items fit, checked above; writable by the contract
         // of `new`; the value lies in devid's own memory, never in the caller's.

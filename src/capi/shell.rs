@@ -4,15 +4,16 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::fmt::{self, Write};
 
-use devid_console::{Console, Failure};
+use devid_console::access::Caller;
+use devid_console::{Answer, Console, Failure};
 use devid_core::Error;
 use devid_psa::lock::TakeOnce;
 use heapless::Vec;
 
 use super::ptr::text;
 use super::status::number;
-use crate::STATE;
-use crate::limits::LOAD_LEN;
+use crate::limits::RULES;
+use crate::{SCRATCH_LEN, STATE};
 
 /// Most words of a command, `devid` left out.
 const MAX_WORDS: usize = 8;
@@ -20,12 +21,14 @@ const MAX_WORDS: usize = 8;
 /// Longest word, in bytes: longer than a line of Zephyr's shell.
 const MAX_WORD_LEN: usize = 1024;
 
-static LOAD: TakeOnce<[u8; LOAD_LEN]> = TakeOnce::new([0; LOAD_LEN]);
+/// Whatever the device returns fits.
+static BUFFER: TakeOnce<[u8; SCRATCH_LEN]> = TakeOnce::new([0; SCRATCH_LEN]);
 
 /// Prints `len` bytes of UTF-8 at `text`.
 type Print = extern "C" fn(context: *mut c_void, text: *const c_char, len: usize);
 
-/// Runs one command given as its words, `devid` left out.
+/// Runs one command given as its words, `devid` left out. `is_peer` says that
+/// it comes from afar.
 ///
 /// Returns 0, or a negative errno after an `error:` line.
 ///
@@ -35,6 +38,7 @@ type Print = extern "C" fn(context: *mut c_void, text: *const c_char, len: usize
 /// `print` must take `context`.
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C" fn devid_console_run(
+    is_peer: bool,
     argc: usize,
     argv: *const *const c_char,
     print: Print,
@@ -43,7 +47,8 @@ pub(super) unsafe extern "C" fn devid_console_run(
     let mut out = Printer { print, context };
     // SAFETY: as this function's contract says.
     let words = unsafe { words(argc, argv) };
-    match words.map_err(Failure::Device).and_then(|words| run(&words, &mut out)) {
+    let caller = if is_peer { Caller::Peer } else { Caller::Console };
+    match words.map_err(Failure::Device).and_then(|words| run(caller, &words, &mut out)) {
         Ok(()) => 0,
         Err(failure) => {
             // Where the output is gone there is nobody to tell.
@@ -53,19 +58,28 @@ pub(super) unsafe extern "C" fn devid_console_run(
     }
 }
 
-fn run(words: &[&str], out: &mut Printer) -> Result<(), Failure> {
-    STATE.with(|state| {
+/// Prints when the device is free for others again: a terminal that stalls
+/// stops nobody else.
+fn run(caller: Caller, words: &[&str], out: &mut Printer) -> Result<(), Failure> {
+    let (console, answer) = STATE.with(|state| {
         let mut console = match state.console.take() {
             Some(console) => console,
-            None => Console::new(LOAD.take().ok_or(Error::InvalidArgument)?),
+            None => Console::new(RULES, BUFFER.take().ok_or(Failure::Occupied)?),
         };
-        let result = match state.device() {
-            Ok(device) => console.run(device, words, out),
+        let answer = match state.device() {
+            Ok(device) => console.run(device, caller, words),
             Err(error) => Err(error.into()),
         };
-        state.console = Some(console);
-        result
-    })?
+        Ok::<_, Failure>((console, answer))
+    })??;
+    let printed = answer.and_then(|answer| print(&console, &answer, out));
+    STATE.with(|state| state.console = Some(console))?;
+    printed
+}
+
+#[inline(never)]
+fn print(console: &Console<'_>, answer: &Answer<'_>, out: &mut Printer) -> Result<(), Failure> {
+    console.print(answer, out)
 }
 
 /// # Safety

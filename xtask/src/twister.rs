@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::size::{Budget, ImageBudget};
+use crate::size::{Budget, MemoryBudget};
 use crate::tool::{
     cargo, command, ensure_device_target, find, root, run as run_command, target_dir,
 };
@@ -25,17 +25,125 @@ const BUILD: [&str; 2] = ["nrf5340dk/nrf5340/cpuapp/ns", "nrf9160dk/nrf9160/ns"]
 const WITH: &str = "sample.devid.minimal.tfm";
 const WITHOUT: &str = "sample.devid.minimal.without_devid";
 
-/// Boards whose storage does not suffice once an option is set, and the numbers
-/// that the refusal names. The arithmetic is cmake/storage.cmake's.
-const REFUSED: [(&str, &str, &str); 4] = [
-    (RUN[0], "DEVID_CHAIN_MAX_LEN=960", "CONFIG_DEVID_CHAIN_MAX_LEN from 960 to 944"),
-    (RUN[0], "DEVID_OPERATIONAL_IDENTITIES=3", "CONFIG_DEVID_TFM_PS_SIZE from 0x5000 to 0x7000"),
-    (RUN[1], "DEVID_CHAIN_MAX_LEN=1536", "CONFIG_DEVID_CHAIN_MAX_LEN from 1536 to 928"),
-    (
-        RUN[1],
-        "SECURE_STORAGE_ITS_MAX_DATA_SIZE=128",
-        "CONFIG_SECURE_STORAGE_ITS_MAX_DATA_SIZE from 128 to 980",
+/// A configuration that must end with a sentence.
+struct Refused {
+    application: &'static str,
+    board: &'static str,
+    /// What CMake is given.
+    options: &'static [&'static str],
+    environment: Option<(&'static str, &'static str)>,
+    /// What the sentence names.
+    told: &'static str,
+}
+
+const fn refused(
+    board: &'static str,
+    options: &'static [&'static str],
+    told: &'static str,
+) -> Refused {
+    Refused { application: "samples/minimal", board, options, environment: None, told }
+}
+
+/// The arithmetic is cmake/storage.cmake's, and cmake/layout.cmake's.
+const REFUSED: [Refused; 19] = [
+    // Storage that does not suffice once an option is set.
+    refused(
+        RUN[0],
+        &["CONFIG_DEVID_CHAIN_MAX_LEN=960"],
+        "CONFIG_DEVID_CHAIN_MAX_LEN from 960 to 912",
     ),
+    refused(
+        RUN[0],
+        &["CONFIG_DEVID_OPERATIONAL_IDENTITIES=3"],
+        "CONFIG_DEVID_TFM_PS_SIZE from 0x5000 to 0x7000",
+    ),
+    refused(
+        RUN[1],
+        &["CONFIG_DEVID_CHAIN_MAX_LEN=1536"],
+        "CONFIG_DEVID_CHAIN_MAX_LEN from 1536 to 864",
+    ),
+    refused(
+        RUN[1],
+        &["CONFIG_SECURE_STORAGE_ITS_MAX_DATA_SIZE=128"],
+        "CONFIG_SECURE_STORAGE_ITS_MAX_DATA_SIZE from 128 to 916",
+    ),
+    // Blocks so small that no area suffices: the search for one ends.
+    refused(
+        RUN[0],
+        &["CONFIG_DEVID_CHAIN_MAX_LEN=1900", "CONFIG_DEVID_TFM_BLOCK_SIZE=0x800"],
+        "lower CONFIG_DEVID_CHAIN_MAX_LEN from 1900 to 848.",
+    ),
+    refused("qemu_x86", &[], "does not fit a sector of the settings, of 1024 bytes"),
+    // Slots.
+    refused(
+        RUN[1],
+        &["CONFIG_DEVID_ASSET_MAX_LEN=512", "CONFIG_DEVID_CHAIN_MAX_LEN=4096"],
+        "raise CONFIG_DEVID_ASSET_MAX_LEN from 512 to 519",
+    ),
+    refused(
+        RUN[1],
+        &["CONFIG_DEVID_DATA1_NAME=\"serial\""],
+        "CONFIG_DEVID_DATA1_NAME=\"serial\" is the name of another data slot",
+    ),
+    refused(
+        RUN[1],
+        &["CONFIG_DEVID_DATA1_NAME=\"anchor3\""],
+        "CONFIG_DEVID_DATA1_NAME=\"anchor3\" is the name of one of devid's own slots",
+    ),
+    refused(
+        RUN[1],
+        &["CONFIG_DEVID_DATA1_NAME=\"twenty-four-characters--\""],
+        "CONFIG_DEVID_DATA1_NAME=\"twenty-four-characters--\" is not a slot's name",
+    ),
+    refused(
+        RUN[1],
+        &["CONFIG_DEVID_DATA1_NAME=\"Endpoint\""],
+        "CONFIG_DEVID_DATA1_NAME=\"Endpoint\" is not a slot's name",
+    ),
+    refused(
+        RUN[1],
+        &[
+            "CONFIG_DEVID_DATA_SLOTS=8",
+            "CONFIG_DEVID_ANCHORS=4",
+            "CONFIG_DEVID_OPERATIONAL_IDENTITIES=3",
+        ],
+        "Kconfig asks for 17 slots and devid has at most 16",
+    ),
+    refused(
+        RUN[1],
+        &["CONFIG_DEVID_GROUP=\"a-group-of-devices-in-33-bytes---\""],
+        "CONFIG_DEVID_GROUP has 33 bytes",
+    ),
+    // TF-M, or what stands in for it.
+    refused(RUN[0], &["CONFIG_BUILD_WITH_TFM=n"], "set CONFIG_BUILD_WITH_TFM=y"),
+    refused(
+        RUN[0],
+        &["CONFIG_TFM_PROFILE_TYPE_SMALL=y"],
+        "asymmetric keys, which TF-M's profile small has not",
+    ),
+    Refused {
+        application: "tests/out_of_tree",
+        ..refused(
+            RUN[0],
+            &["GIVE_HEADER_TO_TFM=y"],
+            "name that header by CONFIG_DEVID_TFM_CONFIG_HEADER",
+        )
+    },
+    refused(
+        RUN[0],
+        &["CONFIG_DEVID_TFM_CONFIG_HEADER=\"nowhere.h\""],
+        "nowhere.h, which does not exist",
+    ),
+    refused(
+        RUN[1],
+        &["CONFIG_SECURE_STORAGE_ITS_STORE_IMPLEMENTATION_NONE=y"],
+        "devid needs a store behind the secure storage subsystem",
+    ),
+    // The host's programs.
+    Refused {
+        environment: Some(("LIBCLANG_PATH", "/nowhere")),
+        ..refused(RUN[1], &[], "devid needs libclang")
+    },
 ];
 
 /// A Zephyr workspace.
@@ -135,7 +243,7 @@ impl Report {
     }
 
     /// The minimal image with devid less the same image without it.
-    fn print_price(&self, budget: &ImageBudget) -> Result<bool> {
+    fn print_price(&self, budget: &MemoryBudget) -> Result<bool> {
         let size = |scenario: &str| {
             let suites = &mut self.testsuites.iter();
             let suite = suites.find(|suite| {
@@ -215,20 +323,23 @@ fn extra_module() -> String {
 
 /// Twister knows no build that must fail, so these are configured here.
 fn check_refusals(workspace: &Workspace) -> Result<()> {
-    for (board, option, numbers) in REFUSED {
+    for refused in &REFUSED {
         let out = target_dir().join("refused");
-        let mut cmake = workspace.command("cmake", &["-GNinja", "-S", "samples/minimal", "-B"]);
-        cmake.arg(&out).arg(format!("-DBOARD={board}")).arg(format!("-DCONFIG_{option}"));
-        let output = cmake.arg(format!("-D{}", extra_module())).output()?;
+        let mut cmake = workspace.command("cmake", &["-GNinja", "-S", refused.application, "-B"]);
+        cmake.arg(&out).arg(format!("-DBOARD={}", refused.board));
+        cmake.args(refused.options.iter().map(|option| format!("-D{option}")));
+        cmake.envs(refused.environment).arg(format!("-D{}", extra_module()));
+        let output = cmake.output()?;
         fs::remove_dir_all(&out)?;
         // CMake breaks its lines where it likes.
         let told = String::from_utf8_lossy(&output.stderr);
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-        if output.status.success() || !told.contains(numbers) {
-            bail!("{board} with {option} was not refused by \"{numbers}\": {told}");
+        if output.status.success() || !told.contains(refused.told) {
+            let (board, options) = (refused.board, refused.options);
+            bail!("{board} with {options:?} was not refused by \"{}\": {told}", refused.told);
         }
     }
-    println!("refused as they must be: {} configurations that do not fit", REFUSED.len());
+    println!("refused as they must be: {} configurations", REFUSED.len());
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use devid_core::token::LifecycleState;
 use devid_verifier::corim::{self, CorimProfile};
 use devid_verifier::{Appraisal, AppraisalPolicy, Endorsements, UnixTime};
 
@@ -25,6 +26,17 @@ pub(crate) struct AppraisalArgs {
     /// Appraisal policy: TOML
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+
+    /// Lifecycle state to let through beside `secured`, where there is no policy:
+    /// `unknown`, `assembly-and-test`, `psa-rot-provisioning`, `non-psa-rot-debug`,
+    /// `recoverable-psa-rot-debug` or `decommissioned`
+    #[arg(
+        long = "allow-lifecycle",
+        value_name = "STATE",
+        value_parser = parse_lifecycle,
+        conflicts_with = "policy"
+    )]
+    lifecycles: Vec<LifecycleState>,
 }
 
 /// What the files said.
@@ -32,12 +44,13 @@ pub(crate) struct AppraisalArgs {
 pub(crate) struct Known {
     pub(crate) policy: Option<AppraisalPolicy>,
     pub(crate) endorsements: Endorsements,
+    pub(crate) lifecycles: Vec<LifecycleState>,
 }
 
 impl AppraisalArgs {
     /// Reads the files. An error names the file.
     pub(crate) fn read(&self, at: UnixTime) -> Result<Known, String> {
-        let mut known = Known::default();
+        let mut known = Known { lifecycles: self.lifecycles.clone(), ..Known::default() };
         let signers = read_keys(&self.corim_keys)?;
         for path in &self.corims {
             let document =
@@ -60,11 +73,23 @@ impl AppraisalArgs {
 
 impl Known {
     pub(crate) fn appraisal(&self) -> Appraisal<'_> {
-        Appraisal { policy: self.policy.as_ref(), endorsements: Some(&self.endorsements) }
+        Appraisal {
+            policy: self.policy.as_ref(),
+            endorsements: Some(&self.endorsements),
+            lifecycles: &self.lifecycles,
+        }
     }
 
     /// The policy's name, if it has one.
     pub(crate) fn policy_id(&self) -> Option<&str> {
         self.policy.as_ref()?.id.as_deref()
     }
+}
+
+fn parse_lifecycle(text: &str) -> Result<LifecycleState, String> {
+    let mut states = LifecycleState::ALL.into_iter();
+    states.find(|state| state.name() == text).ok_or_else(|| {
+        let names = LifecycleState::ALL.map(LifecycleState::name).join(", ");
+        format!("not a lifecycle state; give one of {names}")
+    })
 }

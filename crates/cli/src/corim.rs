@@ -3,6 +3,7 @@
 
 use std::io;
 
+use devid_verifier::DocumentCheck;
 use devid_verifier::corim::{self, Corim};
 use serde::Serialize;
 
@@ -27,17 +28,20 @@ struct Summary {
     is_signed: bool,
     reference_values: usize,
     keys: usize,
+    identities: usize,
     ignored: usize,
 }
 
 /// Runs a CoRIM command.
 pub(crate) fn run(command: &Command) -> io::Result<Exit> {
     let Command::Verify(args) = command;
-    document::run(args, corim::MAX_CORIM_LEN, corim::verify, |corim: &Corim| Summary {
+    let limits = (corim::MAX_CORIM_LEN, DocumentCheck::OF_CORIM);
+    document::run(args, limits, corim::verify, |corim: &Corim| Summary {
         profile: corim.profile.name().to_owned(),
         is_signed: corim.is_signed,
         reference_values: corim.reference_values.len(),
         keys: corim.keys.len(),
+        identities: corim.identities.len(),
         ignored: corim.ignored,
     })
 }

@@ -6,13 +6,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use devid_console::Console;
+use devid_console::access::Caller;
 use devid_core::csr::Subject;
 use devid_core::device::{Device, SlotState, scratch_len};
-use devid_core::error::{Error, Refusal};
+use devid_core::error::Error;
 use devid_core::layout::STANDARD;
 use devid_core::time::UnixTime as CoreTime;
-use devid_core::token::Token;
-use devid_core::update::{Operation, Target};
+use devid_core::token::{LifecycleState, Token};
+use devid_core::update::{Applied, Operation, Target};
 use devid_sim::ca::{ThrowAwayAnchor, ThrowAwayCa};
 use devid_sim::{Config, Sim};
 use devid_verifier::{
@@ -21,7 +22,8 @@ use devid_verifier::{
 
 use crate::Exit;
 use crate::input::{hex, printable};
-use crate::update::encode;
+use crate::sim::RULES;
+use crate::update::encode::{self, Times};
 
 /// Show the whole life of a device in one go
 ///
@@ -171,8 +173,8 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
     anchors.add(ca.root()).map_err(|error| error.to_string())?;
     let policy = Policy { at: now, allow_development_key: true };
     let keys = KeySet::default();
-    let verifier =
-        Verifier { keys: &keys, anchors: &anchors, policy, appraisal: Appraisal::default() };
+    let appraisal = Appraisal { lifecycles: &SIMULATED, ..Appraisal::default() };
+    let verifier = Verifier { keys: &keys, anchors: &anchors, policy, appraisal };
     let report = verifier.verify(&evidence, Challenge::Expected(&challenge));
     let title =
         format!("The verifier, which knows the CA's root alone: {}.", report.verdict().name());
@@ -181,18 +183,16 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
         let (name, result) = (check.name(), outcome.result.name());
         story.more(format!("{name:<17}{result:<14}{}", outcome.detail))?;
     }
-    story.more("The simulator's key is everybody's: it passes here because the demo allows it.")?;
+    story.more(
+        "The simulator's key is everybody's, and it is in no secured lifecycle state: both",
+    )?;
+    story.more("pass here because the demo allows them.")?;
     if report.verdict() != Verdict::Pass {
         return Err("the evidence was refused".into());
     }
 
     let strict = Policy { allow_development_key: false, ..policy };
-    let strict = Verifier {
-        keys: &keys,
-        anchors: &anchors,
-        policy: strict,
-        appraisal: Appraisal::default(),
-    };
+    let strict = Verifier { policy: strict, ..verifier };
     refused(&strict, &evidence, &challenge, Check::DevelopmentKey)?;
     story
         .tell("refuse", "Without that allowance the same evidence is refused: development-key.")?;
@@ -215,7 +215,7 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
     let anchor = ThrowAwayAnchor::new("devid throw-away anchor", device_now, true);
     lock(&mut story, &mut device, &anchor)?;
     enrol(&mut story, &mut device, &ca, &verifier, device_now)?;
-    update(&mut story, &mut device, &anchor, device_now)?;
+    update(&mut story, &mut device, &anchor)?;
 
     if keep {
         let (root, token) = (dir.join("root.der"), dir.join("evidence.cbor"));
@@ -223,7 +223,9 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
         fs::write(&token, &evidence)?;
         story.tell("keep", "Check it again yourself, or go on with the device:")?;
         story.more(format!(
-            "devid verify --allow-development-key --trust-anchor {} --challenge {} {}",
+            "devid verify --allow-development-key --allow-lifecycle {} --trust-anchor {} --challenge \
+             {} {}",
+            SIMULATED[0].name(),
             root.display(),
             hex(&challenge),
             token.display()
@@ -232,6 +234,9 @@ fn life(dir: &Path, keep: bool) -> Result<(), Failed> {
     }
     Ok(())
 }
+
+/// The lifecycle state that the simulator claims.
+const SIMULATED: [LifecycleState; 1] = [LifecycleState::AssemblyAndTest];
 
 /// The device leaves the factory.
 fn lock(
@@ -292,14 +297,13 @@ fn update(
     story: &mut Story,
     device: &mut Device<'_, Sim>,
     anchor: &ThrowAwayAnchor,
-    now: CoreTime,
 ) -> Result<(), Failed> {
     let serial = device.find("serial")?;
     let target = device.instance_id()?;
     let operation = Operation::Write(serial, b"SN-0002");
     let key = anchor.signing_key();
-    let command = encode::command(key, Target::Device(&target), 1, operation, None)?;
-    device.update(&command, Some(now))?;
+    let command = encode::command(key, Target::Device(&target), 1, operation, Times::default())?;
+    device.update(&command)?;
     if device.read(serial)? != b"SN-0002" {
         return Err("the device did not apply the update".into());
     }
@@ -310,10 +314,10 @@ fn update(
     story
         .more(format!("finds its anchor's signature on the {} bytes, and obeys.", command.len()))?;
 
-    if device.update(&command, Some(now)) != Err(Error::Refused(Refusal::Sequence)) {
+    if device.update(&command) != Ok(Applied { sequence: 1, already: true }) {
         return Err("the device took a command twice".into());
     }
-    story.tell("refuse", "Sent again it is refused: the number is used up.")?;
+    story.tell("resend", "Sent again it is answered and not repeated.")?;
     Ok(())
 }
 
@@ -324,7 +328,9 @@ fn boot<'s>(dir: &Path, scratch: &'s mut [u8]) -> Result<Device<'s, Sim>, Failed
 /// What the device finds missing or wrong with itself, a line each.
 fn findings(device: &mut Device<'_, Sim>) -> Result<Vec<String>, Failed> {
     let mut status = String::new();
-    Console::new(&mut []).run(device, &["status"], &mut status).map_err(|f| f.to_string())?;
+    let mut console = Console::new(RULES, &mut []);
+    let answer = console.run(device, Caller::Console, &["status"]);
+    answer.and_then(|answer| console.print(&answer, &mut status)).map_err(|f| f.to_string())?;
     let lines = status.lines().filter_map(|line| line.strip_prefix("STATUS: "));
     Ok(lines.map(str::to_owned).collect())
 }

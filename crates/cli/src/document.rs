@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use devid_verifier::json::CheckJson;
 use devid_verifier::keys::PublicKey;
-use devid_verifier::{DocumentReport, UnixTime, Verdict};
+use devid_verifier::{DocumentCheck, DocumentReport, UnixTime, Verdict};
 use serde::Serialize;
 
 use crate::Exit;
@@ -51,10 +51,11 @@ struct Line<'r, S> {
 }
 
 /// Verifies every file, in order, whatever the others are. Files may have
-/// `limit` bytes; `summarise` says in fields what a document holds.
+/// `limit` bytes, `checks` are those that are made of them; `summarise` says in
+/// fields what a document holds.
 pub(crate) fn run<T, S: Serialize>(
     args: &Args,
-    limit: usize,
+    (limit, checks): (usize, &'static [DocumentCheck]),
     verify: impl Fn(&[u8], &[PublicKey], UnixTime) -> DocumentReport<T>,
     summarise: impl Fn(&T) -> S,
 ) -> io::Result<Exit> {
@@ -73,7 +74,7 @@ pub(crate) fn run<T, S: Serialize>(
             Ok(document) => (verify(&document, &keys, at), None),
             Err(error) => {
                 let reason = format!("the file could not be read: {error}");
-                (DocumentReport::undecodable(reason.clone()), Some(reason))
+                (DocumentReport::undecodable(checks, reason.clone()), Some(reason))
             }
         };
         exit = exit.max(match (&error, report.verdict()) {

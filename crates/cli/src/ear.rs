@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use devid_verifier::ear::{self, Ear, Issuance, Names, VerifierId};
-use devid_verifier::{Challenge, Report, UnixTime};
+use data_encoding::HEXLOWER;
+use devid_verifier::ear::{self, Demand, Ear, Issuance, Names, Tier, VerifierId};
+use devid_verifier::keys::PublicKey;
+use devid_verifier::{Challenge, DocumentCheck, Report, UnixTime};
 use p256::ecdsa::SigningKey;
 use p256::ecdsa::signature::Signer as _;
 use serde::Serialize;
@@ -15,15 +17,51 @@ use serde::Serialize;
 use crate::Exit;
 use crate::document;
 use crate::secret::read_signing_key;
+use crate::verify::{Hex, parse_hex};
 
 /// Look at attestation results (EAR)
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Check attestation results, JWT or CWT, and print their status
     ///
-    /// A genuine result passes, whatever it says: read the status.
+    /// A result passes if it is genuine, in time, for whoever reads it, and affirming:
+    /// exit status 0 means that. --require says what else is good enough.
     #[command(after_help = crate::VERDICT_EXIT_STATUS)]
-    Verify(document::Args),
+    Verify(VerifyArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// Worst status that passes. `any` leaves it to whoever reads the status
+    #[arg(long, value_name = "STATUS", default_value = "affirming")]
+    require: Require,
+
+    /// The nonce that was asked under; a result that answers another or none fails
+    #[arg(long, value_name = "HEX", value_parser = parse_hex)]
+    nonce: Option<Hex>,
+
+    /// How old a result may be, in seconds since it was issued [default: any age, until
+    /// it expires]
+    #[arg(long, value_name = "SECONDS")]
+    max_age: Option<u64>,
+
+    /// Who reads the result. One for others fails; given this, one for nobody in
+    /// particular fails too
+    #[arg(long, value_name = "NAME")]
+    audience: Option<String>,
+
+    #[command(flatten)]
+    documents: document::Args,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Require {
+    /// Nothing was let through, and device, configuration and software are affirmed
+    Affirming,
+    /// No check failed
+    Warning,
+    /// Genuine, whatever it says
+    Any,
 }
 
 #[derive(Serialize)]
@@ -33,21 +71,56 @@ struct Summary {
     /// The worst of all attesters.
     status: &'static str,
     issued_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+    /// In hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audience: Option<Vec<String>>,
     /// By label.
     submodules: BTreeMap<String, &'static str>,
+    /// The keys that are vouched for by label, as SubjectPublicKeyInfo in hex.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    vouched_keys: BTreeMap<String, String>,
 }
 
 /// Runs an EAR command.
 pub(crate) fn run(command: &Command) -> io::Result<Exit> {
     let Command::Verify(args) = command;
-    document::run(args, ear::MAX_EAR_LEN, ear::verify, |ear: &Ear| Summary {
+    let verify = |document: &[u8], keys: &[PublicKey], at| {
+        let demand = Demand {
+            require: match args.require {
+                Require::Affirming => Tier::Affirming,
+                Require::Warning => Tier::Warning,
+                Require::Any => Tier::Contraindicated,
+            },
+            nonce: args.nonce.as_ref().map(|Hex(nonce)| nonce.as_slice()),
+            max_age_seconds: args.max_age,
+            audience: args.audience.as_deref(),
+            ..Demand::affirming(at)
+        };
+        ear::verify(document, keys, &demand)
+    };
+    let limits = (ear::MAX_EAR_LEN, DocumentCheck::OF_EAR);
+    document::run(&args.documents, limits, verify, |ear: &Ear| Summary {
         profile: ear.names.profile(),
         status: ear.status().name(),
         issued_at: ear.issued_at,
+        expires_at: ear.expires_at,
+        nonce: ear.nonce.as_ref().map(|nonce| HEXLOWER.encode(nonce)),
+        audience: ear.audience.clone(),
         submodules: ear
             .submodules
             .iter()
             .map(|(label, submodule)| (label.clone(), submodule.status.name()))
+            .collect(),
+        vouched_keys: ear
+            .submodules
+            .iter()
+            .filter_map(|(label, submodule)| {
+                Some((label.clone(), HEXLOWER.encode(submodule.vouched_key.as_ref()?)))
+            })
             .collect(),
     })
 }
@@ -67,6 +140,10 @@ pub(crate) struct IssueArgs {
     /// Whose names results use
     #[arg(long, value_name = "NAMES", default_value = "draft", requires = "ear")]
     ear_names: NamesArg,
+
+    /// How long results may be used, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "ear")]
+    ear_lifetime: u64,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -87,6 +164,7 @@ enum NamesArg {
 pub(crate) struct Issuer {
     form: Form,
     names: Names,
+    lifetime_seconds: u64,
     key: SigningKey,
 }
 
@@ -98,7 +176,8 @@ impl IssueArgs {
             NamesArg::Draft => Names::Draft,
             NamesArg::Veraison => Names::Veraison,
         };
-        Ok(Some(Issuer { form, names, key: read_signing_key(path)? }))
+        let lifetime_seconds = self.ear_lifetime;
+        Ok(Some(Issuer { form, names, lifetime_seconds, key: read_signing_key(path)? }))
     }
 }
 
@@ -108,13 +187,14 @@ impl Issuer {
         &self,
         report: &Report<'_>,
         challenge: Challenge<'_>,
+        bound_key: Option<&PublicKey>,
         policy_id: Option<&str>,
         out: &mut impl Write,
     ) -> io::Result<()> {
         let issuance = Issuance {
             names: self.names,
             at: UnixTime::now(),
-            lifetime_seconds: None,
+            lifetime_seconds: self.lifetime_seconds,
             verifier_id: VerifierId {
                 developer: env!("CARGO_PKG_REPOSITORY").into(),
                 build: concat!("devid ", env!("CARGO_PKG_VERSION")).into(),
@@ -125,6 +205,7 @@ impl Issuer {
                 Challenge::Any | Challenge::NotGiven => None,
             },
             policy_id,
+            bound_key,
         };
         let ear = Ear::new(report, &issuance);
         let sign = |message: &[u8]| {

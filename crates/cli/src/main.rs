@@ -38,7 +38,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Sim(sim::Args),
-    Verify(verify::Args),
+    Verify(Box<verify::Args>),
     #[command(subcommand)]
     Token(token::Command),
     #[command(subcommand)]

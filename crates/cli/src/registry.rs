@@ -68,6 +68,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         device: Which,
 
+        /// Approve the device although it was revoked
+        #[arg(long)]
+        reinstate: bool,
+
         /// Why, for the log of events
         #[arg(long, default_value = "by an operator")]
         reason: String,
@@ -101,17 +105,32 @@ pub(crate) enum Command {
     },
 }
 
-/// Where the registry is.
+/// Where the registry is, or is to be.
 #[derive(clap::Args)]
 pub(crate) struct File {
-    /// The registry's file; made where there is none
-    #[arg(long, value_name = "FILE", default_value = "devid-registry.db")]
-    registry: PathBuf,
+    #[command(flatten)]
+    existing: ExistingFile,
+
+    /// Create the registry if the file does not exist
+    #[arg(long)]
+    create: bool,
 }
 
 impl File {
-    pub(crate) fn path(&self) -> &Path {
-        &self.registry
+    /// Opens it. An error names the file.
+    pub(crate) async fn open(&self) -> Result<Registry, String> {
+        let path = &self.existing.registry;
+        let opened = match self.create {
+            true => Registry::open_or_create(path).await,
+            false => Registry::open(path).await,
+        };
+        opened.map_err(|error| {
+            let advice = match (&error, self.create) {
+                (Error::NoFile | Error::NoRegistry, false) => "; --create makes a new one",
+                _ => "",
+            };
+            format!("{}: {error}{advice}", printable(&path.to_string_lossy()))
+        })
     }
 }
 
@@ -172,6 +191,9 @@ impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         match error {
             Error::NoSuchDevice | Error::Exists => Self::Refused(error.to_string()),
+            Error::Revoked => {
+                Self::Refused(format!("{error}; --reinstate approves it all the same"))
+            }
             _ => Self::Unreadable(error.to_string()),
         }
     }
@@ -183,8 +205,6 @@ fn in_file(path: &Path, error: impl std::fmt::Display) -> Failed {
 
 impl ExistingFile {
     async fn open(&self) -> Result<Registry, Failed> {
-        // Opening would make one.
-        fs::metadata(&self.registry).map_err(|error| in_file(&self.registry, error))?;
         Registry::open(&self.registry).await.map_err(|error| in_file(&self.registry, error))
     }
 }
@@ -206,10 +226,13 @@ impl Command {
                 let registry = file.open().await?;
                 show(&registry, device.find(&registry).await?, *json, out).await?;
             }
-            Self::Approve { file, device, reason } => {
+            Self::Approve { file, device, reinstate, reason } => {
                 let registry = file.open().await?;
                 let device = device.find(&registry).await?;
-                registry.approve(device, reason).await?;
+                match reinstate {
+                    true => registry.reinstate(device, reason).await?,
+                    false => registry.approve(device, reason).await?,
+                }
                 writeln!(out, "device {} is approved", device.0)?;
             }
             Self::Revoke { file, device, reason } => {
@@ -219,9 +242,7 @@ impl Command {
                 writeln!(out, "device {} is revoked", device.0)?;
             }
             Self::Import { file, sku, keys } => {
-                let registry = Registry::open(file.path())
-                    .await
-                    .map_err(|error| in_file(file.path(), error))?;
+                let registry = file.open().await.map_err(Failed::Unreadable)?;
                 import(&registry, sku.as_deref(), keys, out).await?;
             }
         }

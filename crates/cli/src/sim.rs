@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use devid_console::Console;
+use devid_console::access::{Caller, Rules};
 use devid_core::device::{Device, scratch_len};
 use devid_core::layout::STANDARD;
 use devid_core::token;
@@ -57,6 +58,9 @@ enum Profile {
     Rfc9783,
 }
 
+/// As Kconfig's defaults.
+pub(crate) const RULES: Rules = Rules { console: true, peer: false };
+
 /// Runs the shell until its input ends.
 pub(crate) fn run(args: &Args) -> io::Result<Exit> {
     let profile = match args.profile {
@@ -82,8 +86,8 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
     if let Some(address) = args.smp {
         return smp::serve(&mut device, address);
     }
-    let mut load = vec![0; STANDARD.max_value_len()];
-    let shell = Shell { device, console: Console::new(&mut load) };
+    let mut buffer = vec![0; scratch_len(&STANDARD)];
+    let shell = Shell { device, console: Console::new(RULES, &mut buffer) };
     if io::stdin().is_terminal() { shell.interactive(args.dir.as_deref()) } else { shell.script() }
 }
 
@@ -151,7 +155,8 @@ impl Shell<'_> {
             return Ok(Ok(()));
         }
         let mut out = String::new();
-        let result = self.console.run(&mut self.device, words, &mut out);
+        let answer = self.console.run(&mut self.device, Caller::Console, words);
+        let result = answer.and_then(|answer| self.console.print(&answer, &mut out));
         let mut stdout = io::stdout().lock();
         stdout.write_all(out.as_bytes())?;
         stdout.flush()?;

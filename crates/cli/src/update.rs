@@ -22,7 +22,8 @@ use crate::document::named;
 use crate::input::{hex, printable, read};
 use crate::secret::read_signing_key;
 use crate::verify::parse_time;
-use argument::{Device, Slot, read_anchor, read_chain, read_value};
+use argument::{Device, Nonce, Slot, read_anchor, read_chain, read_value};
+use encode::Times;
 
 /// Give commands to devices, by the key of one of their trust anchors
 #[derive(clap::Subcommand)]
@@ -101,14 +102,19 @@ pub(crate) struct SignArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "device", value_parser = argument::group)]
     group: Option<String>,
 
-    /// The command's number, above those of all commands before it
+    /// The command's number, above those of all commands of this anchor before it
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
     sequence: i64,
 
-    /// The last second at which a device that is told the time applies it:
-    /// 2026-11-23, 2026-11-23T12:00:00Z or seconds since 1970
+    /// The last second at which a device applies it; one that does not know the
+    /// time never does: 2026-11-23, 2026-11-23T12:00:00Z or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     expires: Option<UnixTime>,
+
+    /// Tells the device that this time has passed, so that it never takes an
+    /// earlier one for the present
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    issued: Option<UnixTime>,
 
     /// Where the command goes [default: standard output]
     #[arg(long, value_name = "FILE")]
@@ -154,6 +160,20 @@ enum OperationArgs {
     Activate {
         /// The identity's slot
         slot: Slot,
+    },
+    /// Give a device back its lost state, or an anchor that its storage lost
+    ///
+    /// It answers a nonce of the one device, once. The command's number becomes
+    /// the number of each of its anchors, and --issued its time.
+    Recover {
+        /// The device's nonce in hex
+        #[arg(value_parser = argument::nonce)]
+        nonce: Nonce,
+        /// The slot of the anchor to put back
+        #[arg(requires = "file")]
+        slot: Option<Slot>,
+        /// The anchor's certificate
+        file: Option<PathBuf>,
     },
 }
 
@@ -210,9 +230,9 @@ fn sign(args: &SignArgs) -> Result<Vec<u8>, Failed> {
     };
     let value = args.operation.value()?;
     let operation = args.operation.with(&value)?;
-    let expiry = args.expires.map(core_time);
+    let times = Times { issued: args.issued.map(core_time), expiry: args.expires.map(core_time) };
     let command =
-        encode::command(&key, target, args.sequence, operation, expiry).map_err(Failed::Refused)?;
+        encode::command(&key, target, args.sequence, operation, times).map_err(Failed::Refused)?;
     let Some(path) = &args.out else { return Ok(command) };
     fs::write(path, command)
         .map(|()| Vec::new())
@@ -226,13 +246,18 @@ impl OperationArgs {
             Self::Write { slot, file } if slot.is(Kind::Chain) => read_chain(file),
             Self::Write { file, .. } => read_value(file),
             Self::Install { file, .. } => read_chain(file),
-            Self::AddAnchor { file, .. } => read_anchor(file),
-            Self::RevokeAnchor { .. } | Self::Reset | Self::Activate { .. } => Ok(Vec::new()),
+            Self::AddAnchor { file, .. } | Self::Recover { file: Some(file), .. } => {
+                read_anchor(file)
+            }
+            Self::RevokeAnchor { .. }
+            | Self::Reset
+            | Self::Activate { .. }
+            | Self::Recover { .. } => Ok(Vec::new()),
         }
     }
 
     /// The operation with that value, if the slot is one for it.
-    fn with<'v>(&self, value: &'v [u8]) -> Result<Operation<'v>, Failed> {
+    fn with<'v>(&'v self, value: &'v [u8]) -> Result<Operation<'v>, Failed> {
         Ok(match self {
             Self::Write { slot, .. } => {
                 Operation::Write(slot.of(&[Kind::Data, Kind::Chain])?, value)
@@ -242,6 +267,10 @@ impl OperationArgs {
             Self::RevokeAnchor { slot } => Operation::RevokeAnchor(slot.of(&[Kind::Anchor])?),
             Self::Reset => Operation::Reset,
             Self::Activate { slot } => Operation::Activate(slot.of(&[Kind::Identity])?),
+            Self::Recover { nonce, slot, .. } => {
+                let slot = slot.as_ref().map(|slot| slot.of(&[Kind::Anchor])).transpose()?;
+                Operation::Recover(&nonce.0, slot.map(|slot| (slot, value)))
+            }
         })
     }
 }
@@ -264,6 +293,9 @@ fn show(file: &Path) -> Result<Vec<u8>, Failed> {
         Some(Operation::RevokeAnchor(slot)) => ("revoke-anchor", Some(slot), None),
         Some(Operation::Reset) => ("reset", None, None),
         Some(Operation::Activate(slot)) => ("activate", Some(slot), None),
+        Some(Operation::Recover(_, brought)) => {
+            ("recover", brought.map(|(slot, _)| slot), brought.map(|(_, value)| value))
+        }
         None => ("unknown", None, None),
     };
     field("operation", operation.to_owned());
@@ -273,8 +305,14 @@ fn show(file: &Path) -> Result<Vec<u8>, Failed> {
     if let Some(value) = value {
         field("value", format!("{} bytes", value.len()));
     }
+    if let Some(Operation::Recover(nonce, _)) = update.operation {
+        field("nonce", hex(nonce));
+    }
     if let Some(expiry) = update.expiry {
         field("expires", expiry.0.to_string());
+    }
+    if let Some(issued) = update.issued {
+        field("issued", issued.0.to_string());
     }
     Ok(lines
         .iter()
@@ -324,10 +362,8 @@ fn decode<'b>(file: &Path, bytes: &'b [u8]) -> Result<Update<'b>, Failed> {
 fn command_anchor<'d>(path: &Path, der: &'d [u8]) -> Result<Certificate<'d>, Failed> {
     let anchor = Certificate::parse(der).map_err(|error| refused(path, error))?;
     match anchor.key_usage {
-        Some(usage) if !usage.digital_signature() => {
-            Err(refused(path, "its keyUsage has no digitalSignature: it may not sign commands"))
-        }
-        _ => Ok(anchor),
+        Some(usage) if usage.digital_signature() => Ok(anchor),
+        _ => Err(refused(path, "its keyUsage has no digitalSignature: it may not sign commands")),
     }
 }
 

@@ -6,9 +6,11 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
+use devid_core::bound::{NotPlain, vouches_for_key};
 use devid_core::time::UnixTime as CoreTime;
 use devid_verifier::json::ReportJson;
-use devid_verifier::keys::{KeySet, MacKey, Sources};
+use devid_verifier::keys::{KeySet, MacKey, PublicKey, Sources};
 use devid_verifier::reuse::SignatureMemory;
 use devid_verifier::{
     BoundChallenge, Challenge, Policy, Report, TrustAnchors, UnixTime, Verdict, Verifier, cmw, csr,
@@ -34,20 +36,23 @@ pub(crate) struct Args {
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
 
-    /// Symmetric key to trust: the raw bytes
+    /// Symmetric key to trust: an oct JWK, a symmetric COSE_Key, or 32, 48 or 64 raw
+    /// bytes
     #[arg(long = "hmac-key", value_name = "FILE")]
     hmac_keys: Vec<PathBuf>,
 
     #[command(flatten)]
     anchors: AnchorArgs,
 
-    /// The challenge that was sent, or `any` to let replays through
+    /// The challenge that was sent, or `any` to let replays through. Not 48 bytes
+    /// that begin with `devid-bound-key2`: tokens with such nonces vouch for keys
     #[arg(long, value_name = "HEX|any", value_parser = parse_challenge)]
     challenge: Option<GivenChallenge>,
 
-    /// Key that the token must vouch for, in the forms of --key: its nonce is then
-    /// the hash of challenge and key. The evidence in a certification request has
-    /// to vouch for the request's key without being told
+    /// Key that the token must vouch for, in the forms of --key, under a challenge
+    /// of 32, 48 or 64 bytes: its nonce is made of challenge and key. The evidence
+    /// in a certification request has to vouch for the request's key without being
+    /// told
     #[arg(long, value_name = "FILE", requires = "challenge")]
     bound_key: Option<PathBuf>,
 
@@ -90,12 +95,8 @@ enum GivenChallenge {
 /// Verifies every file, in order, whatever the others are.
 pub(crate) fn run(args: &Args) -> io::Result<Exit> {
     let at = args.at.unwrap_or_else(UnixTime::now);
-    let given = trust(args).and_then(|trust| {
-        let (known, issuer) = (args.appraisal.read(at)?, args.ear.issuer()?);
-        let bound_key = args.bound_key.as_deref().map(read_key).transpose()?;
-        Ok((trust, known, issuer, bound_key))
-    });
-    let ((keys, anchors), known, issuer, bound_key) = match given {
+    let given = Given::read(args, at);
+    let Given { keys, anchors, known, issuer, bound_key } = match given {
         Ok(given) => given,
         Err(error) => {
             eprintln!("devid: {error}");
@@ -116,9 +117,10 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
             crate::wrong_usage("--bound-key needs the challenge that was sent, not `any`")
         }
         (Some(GivenChallenge::Bytes(bytes)), None) => Challenge::Expected(bytes),
-        (Some(GivenChallenge::Bytes(bytes)), Some(key)) => {
-            Challenge::Bound(BoundChallenge::new(bytes, key))
-        }
+        (Some(GivenChallenge::Bytes(bytes)), Some(key)) => match BoundChallenge::new(bytes, key) {
+            Ok(bound) => Challenge::Bound(bound),
+            Err(reason) => crate::wrong_usage(&format!("--bound-key: {}", reason.reason())),
+        },
     };
 
     let stance = known.appraisal().policy.map(|policy| policy.nonce_reuse).unwrap_or_default();
@@ -134,7 +136,8 @@ pub(crate) fn run(args: &Args) -> io::Result<Exit> {
             // A file that could not be read is no evidence of anything.
             (Some(_), Some(error)) => eprintln!("devid: {}: {error}", printable(name)),
             (Some(issuer), None) => {
-                issuer.issue(report, challenge, known.policy_id(), &mut out)?;
+                let key = bound_key.as_ref();
+                issuer.issue(report, challenge, key, known.policy_id(), &mut out)?;
             }
             (None, _) if args.json => {
                 serde_json::to_writer(&mut out, &line)?;
@@ -219,27 +222,64 @@ fn progress(total: Option<usize>) -> ProgressBar {
     }
 }
 
-fn trust(args: &Args) -> Result<(KeySet, TrustAnchors), String> {
-    let mut keys = KeySet::default();
-    read_keys(&args.keys)?.into_iter().for_each(|key| keys.add_public(key));
-    // No directory: whatever lies in one would be a secret to trust.
-    for path in &args.hmac_keys {
-        keys.add_mac(load(path, |secret| MacKey::from_bytes(secret.to_vec()))?);
+/// What the files said.
+struct Given {
+    keys: KeySet,
+    anchors: TrustAnchors,
+    known: appraisal::Known,
+    issuer: Option<ear::Issuer>,
+    bound_key: Option<PublicKey>,
+}
+
+impl Given {
+    /// Reads the files. An error names the file.
+    fn read(args: &Args, at: UnixTime) -> Result<Self, String> {
+        let public = read_keys(&args.keys)?;
+        let anchors = args.anchors.read()?;
+        let (known, issuer) = (args.appraisal.read(at)?, args.ear.issuer()?);
+        let bound_key = args.bound_key.as_deref().map(read_key).transpose()?;
+
+        let of_anchors: Vec<_> = anchors.public_keys().collect();
+        let at_hand: Vec<_> = public
+            .iter()
+            .chain(&of_anchors)
+            .chain(known.endorsements.public_keys())
+            .chain(&bound_key)
+            .collect();
+        // No directory: whatever lies in one would be a secret to trust.
+        let secrets = args.hmac_keys.iter();
+        let secrets = secrets
+            .map(|path| load(path, |file| MacKey::read(file, &at_hand)))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let mut keys = KeySet::default();
+        public.into_iter().for_each(|key| keys.add_public(key));
+        secrets.into_iter().for_each(|key| keys.add_mac(key));
+        Ok(Self { keys, anchors, known, issuer, bound_key })
     }
-    Ok((keys, args.anchors.read()?))
 }
 
 fn parse_challenge(text: &str) -> Result<GivenChallenge, String> {
     if text == "any" {
         return Ok(GivenChallenge::Any);
     }
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
-    match digits {
-        Some(digits) if !digits.is_empty() && digits.len() % 2 == 0 => Ok(GivenChallenge::Bytes(
-            digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect(),
-        )),
-        _ => Err("neither `any` nor whole bytes in hex".into()),
+    match parse_hex(text) {
+        Ok(Hex(challenge)) if vouches_for_key(&challenge) => {
+            Err(NotPlain::VouchesForKey.reason().into())
+        }
+        Ok(Hex(challenge)) => Ok(GivenChallenge::Bytes(challenge)),
+        Err(_) => Err("neither `any` nor whole bytes in hex".into()),
+    }
+}
+
+/// Bytes that were given in hex.
+#[derive(Clone)]
+pub(crate) struct Hex(pub(crate) Vec<u8>);
+
+pub(crate) fn parse_hex(text: &str) -> Result<Hex, String> {
+    match HEXLOWER_PERMISSIVE.decode(text.as_bytes()) {
+        Ok(bytes) if !bytes.is_empty() => Ok(Hex(bytes)),
+        _ => Err("not whole bytes in hex".into()),
     }
 }
 

@@ -19,7 +19,7 @@ fn verify(args: &[&str]) -> (i32, String) {
 
 #[test]
 fn accepts_evidence_by_its_chain_once_the_dummy_key_is_allowed() {
-    let args = ["--trust-anchor", "root.der", "--challenge", CHALLENGE, "evidence.cbor"];
+    let args = ["--attestation-anchor", "root.der", "--challenge", CHALLENGE, "evidence.cbor"];
     let (exit, printed) = verify(&[&["--allow-development-key"], &args[..]].concat());
     assert_eq!(exit, 0, "{printed}");
     assert!(printed.starts_with("evidence.cbor: pass"), "{printed}");
@@ -27,6 +27,20 @@ fn accepts_evidence_by_its_chain_once_the_dummy_key_is_allowed() {
     let (exit, printed) = verify(&args);
     assert_eq!(exit, 1, "{printed}");
     assert!(printed.contains("TF-M's dummy IAK"), "{printed}");
+}
+
+/// The CA certified identities too, and gave no certificate an extKeyUsage.
+#[test]
+fn refuses_a_leaf_without_purpose_under_a_ca_of_other_keys() {
+    for anchors in [
+        &["--trust-anchor", "root.der"][..],
+        &["--attestation-anchor", "root.der", "--trust-anchor", "root.der"],
+    ] {
+        let args = ["--allow-development-key", "--challenge", CHALLENGE, "evidence.cbor"];
+        let (exit, printed) = verify(&[anchors, &args[..]].concat());
+        assert_eq!(exit, 1, "{printed}");
+        assert!(printed.contains("has no extKeyUsage that names attestation keys"), "{printed}");
+    }
 }
 
 #[test]
@@ -37,22 +51,18 @@ fn accepts_the_token_by_the_exported_key() {
     assert_eq!(verify(&[&args[..], &[&other]].concat()).0, 1);
 }
 
+/// They were made by version 1 of bound evidence, whose nonce a plain challenge
+/// could be.
 #[test]
-fn accepts_evidence_that_vouches_for_the_rotated_key() {
-    let args = ["--allow-development-key", "--trust-anchor", "root.der", "bound.cbor"];
-    let challenge = CHALLENGE.replace("01", "03");
-    let bound =
-        |key: &str| verify(&[&args[..], &["--challenge", &challenge, "--bound-key", key]].concat());
-    assert_eq!(bound("ldevid.der").0, 0);
-    assert_eq!(bound("iak.der").0, 1);
-    let (exit, printed) = verify(&[&args[..], &["--challenge", &challenge]].concat());
-    assert_eq!(exit, 1, "{printed}");
-}
-
-#[test]
-fn accepts_the_request_that_the_rotated_key_signed() {
-    let args = ["--allow-development-key", "--trust-anchor", "root.der", "request.der"];
-    let challenge = CHALLENGE.replace("01", "02");
-    assert_eq!(verify(&[&args[..], &["--challenge", &challenge]].concat()).0, 0);
-    assert_eq!(verify(&[&args[..], &["--challenge", CHALLENGE]].concat()).0, 1);
+fn refuses_evidence_bound_by_version_1() {
+    let args = ["--allow-development-key", "--attestation-anchor", "root.der", "--challenge"];
+    for (challenge, file) in [("02", &["request.der"][..]), ("03", &["bound.cbor"])] {
+        let challenge = CHALLENGE.replace("01", challenge);
+        let key: &[&str] =
+            if file == ["bound.cbor"] { &["--bound-key", "ldevid.der"] } else { &[] };
+        let (exit, printed) = verify(&[&args[..], &[&challenge], key, file].concat());
+        assert_eq!(exit, 1, "{printed}");
+        let reason = "the nonce has not the form of those that vouch for a key";
+        assert!(printed.contains(reason), "{printed}");
+    }
 }

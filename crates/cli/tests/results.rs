@@ -169,11 +169,40 @@ fn applies_a_policy() {
     }
 }
 
+/// It is verified without reference values.
+const WITHOUT_CORIM: &str = "@token/psa2.cbor";
+
+#[test]
+fn issues_results_for_as_long_as_was_said_and_with_the_key_vouched_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ear");
+    let options = ["--ear", "jwt", "--ear-key", "@ear/verifier-private.pem"];
+    let lifetime = ["--ear-lifetime", "5", "--key", "@token/iak.pem"];
+    for more in
+        [&["@bound/request.der"][..], &["--bound-key", "@bound/ldevid.pem", "@bound/bound.cbor"]]
+    {
+        let output = verify(&[&options[..], &lifetime, more].concat());
+        exits(&output, 0);
+        fs::write(&path, &output.stdout).unwrap();
+        let (key, path) = (["--key", "@ear/verifier.pem", "--json"], path.to_str().unwrap());
+        let output =
+            devid(&[&["ear", "verify", "--require", "warning"], &key[..], &[path]].concat());
+        exits(&output, 0);
+        let line = &lines(&output)[0];
+        let key = line["vouched-keys"]["PSA"].as_str().unwrap();
+        assert!(key.starts_with("3059301306072a8648ce3d0201"), "{key}");
+        let lifetime = line["expires-at"].as_i64().unwrap() - line["issued-at"].as_i64().unwrap();
+        assert_eq!(lifetime, 5);
+    }
+}
+
 #[test]
 fn issues_results_that_it_verifies_itself() {
     let folder = tempfile::tempdir().unwrap();
     let ear = |form: &str, names: &str, token: &str| {
         let options = ["--ear", form, "--ear-key", "@ear/verifier-private.pem"];
+        let software = ["--corim", "@corim/software.cbor"];
+        let options = [&options[..], if token == WITHOUT_CORIM { &[] } else { &software }].concat();
         let rest = ["--ear-names", names, "--key", "@token/iak.pem", token];
         let output = verify(&[&options[..], &rest].concat());
         let path = folder.path().join(format!("{form}-{names}"));
@@ -183,17 +212,33 @@ fn issues_results_that_it_verifies_itself() {
     for (form, names) in
         [("jwt", "draft"), ("jwt", "veraison"), ("cwt", "draft"), ("cwt", "veraison")]
     {
-        for (token, code, status) in [
-            ("@token/rfc9783.cbor", 0, "affirming"),
-            ("@token/rfc9783-forged.cbor", 1, "contraindicated"),
-            ("@token/root.pem", 1, "contraindicated"),
+        for (token, code, status, [affirming, warning]) in [
+            ("@token/rfc9783.cbor", 0, "affirming", [0, 0]),
+            (WITHOUT_CORIM, 0, "warning", [1, 0]),
+            ("@token/rfc9783-forged.cbor", 1, "contraindicated", [1, 1]),
+            ("@token/root.pem", 1, "contraindicated", [1, 1]),
         ] {
             let (exit, path) = ear(form, names, token);
             assert_eq!(exit, code);
             let path = path.to_str().unwrap();
-            let output = devid(&["ear", "verify", "--json", "--key", "@ear/verifier.pem", path]);
+            let verify = |more: &[&str]| {
+                let key = ["ear", "verify", "--json", "--key", "@ear/verifier.pem", path];
+                devid(&[&key[..], more].concat())
+            };
+            let output = verify(&["--require", "any"]);
             exits(&output, 0);
-            assert_eq!(lines(&output)[0]["status"], status, "{form} {names} {token}");
+            let line = &lines(&output)[0];
+            assert_eq!(line["status"], status, "{form} {names} {token}");
+            assert_eq!(line["nonce"], NONCE);
+            let lifetime =
+                line["expires-at"].as_i64().unwrap() - line["issued-at"].as_i64().unwrap();
+            assert_eq!(lifetime, 3600);
+            exits(&verify(&[]), affirming);
+            exits(&verify(&["--require", "affirming"]), affirming);
+            exits(&verify(&["--require", "warning"]), warning);
+            exits(&verify(&["--require", "any", "--nonce", NONCE, "--max-age", "600"]), 0);
+            exits(&verify(&["--require", "any", "--nonce", &NONCE.replace('c', "d")]), 1);
+            exits(&verify(&["--require", "any", "--audience", "us"]), 1);
             exits(&devid(&["ear", "verify", "--key", "@token/iak.pem", path]), 1);
         }
     }

@@ -33,10 +33,16 @@ struct Service {
 
 impl Service {
     fn start(directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_logging(directory, arguments, None)
+    }
+
+    fn start_logging(directory: &Path, arguments: &[&str], filter: Option<&str>) -> Self {
         let mut process = Command::new(DEVID)
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--create", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .current_dir(directory)
+            .env_remove("RUST_LOG")
+            .envs(filter.map(|filter| ("RUST_LOG", filter)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -92,14 +98,116 @@ fn serves_until_it_is_told_to_stop_and_logs_json() {
     assert!(answer.contains(r#""verdict":"fail""#), "{answer}");
     let (status, log) = service.end();
     assert_eq!(status, Some(0));
-    let messages: Vec<String> = log
-        .lines()
-        .map(|line| {
-            let line: Value = serde_json::from_str(line).expect("a JSON object a line");
-            line["fields"]["message"].as_str().expect("a message").to_owned()
-        })
-        .collect();
-    assert_eq!(messages, ["serving", "stopping"]);
+    assert_eq!(messages(&log), ["serving", "stopping"]);
+}
+
+fn messages(log: &str) -> Vec<String> {
+    let message = |line| {
+        let line: Value = serde_json::from_str(line).expect("a JSON object a line");
+        line["fields"]["message"].as_str().expect("a message").to_owned()
+    };
+    log.lines().map(message).collect()
+}
+
+#[test]
+fn logs_what_rust_log_asks_for() {
+    let token = std::fs::read(vector("rfc9783.cbor")).expect("a vector");
+    for (filter, expected) in [
+        ("", &["serving", "stopping"][..]),
+        ("off", &[]),
+        ("warn", &[]),
+        ("devid_service=debug", &["verified", "stopping"]),
+        ("info,devid_service=warn", &["serving"]),
+        ("info,devid_service=debug", &["serving", "verified", "stopping"]),
+    ] {
+        let directory = tempfile::tempdir().expect("a folder");
+        let service = Service::start_logging(directory.path(), &[], Some(filter));
+        service.ask("POST /verify", &token);
+        let (status, log) = service.end();
+        assert_eq!(status, Some(0));
+        assert_eq!(messages(&log), expected, "{filter:?}");
+    }
+    // A level for everything.
+    let directory = tempfile::tempdir().expect("a folder");
+    let service = Service::start_logging(directory.path(), &[], Some("debug"));
+    service.ask("POST /verify", &token);
+    let (_, log) = service.end();
+    assert!(messages(&log).contains(&"verified".to_owned()), "{log}");
+
+    let wrong = Command::new(DEVID)
+        .args(["serve", "--create", "--listen", "127.0.0.1:0"])
+        .current_dir(directory.path())
+        .env("RUST_LOG", "verbose")
+        .output()
+        .expect("runs");
+    exits(&wrong, 2);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("verbose"), "{wrong:?}");
+}
+
+#[test]
+fn makes_no_registry_unless_told() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| devid(directory.path(), arguments);
+    let file = directory.path().join("devid-registry.db");
+    let key = vector("iak.pem");
+    let refused = run(&["serve", "--listen", "127.0.0.1:0"]);
+    exits(&refused, 1);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--create"), "{refused:?}");
+    let refused = run(&["registry", "import", &key]);
+    exits(&refused, 3);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--create"), "{refused:?}");
+    exits(&run(&["registry", "list"]), 3);
+    assert!(!file.exists());
+    // Nor out of what is left of one.
+    std::fs::write(&file, b"").expect("writes");
+    exits(&run(&["serve", "--listen", "127.0.0.1:0"]), 1);
+    exits(&run(&["registry", "list"]), 3);
+
+    exits(&run(&["registry", "import", "--create", &key]), 0);
+    exits(&run(&["registry", "list"]), 0);
+}
+
+#[test]
+fn several_start_over_a_new_registry_at_once() {
+    let directory = tempfile::tempdir().expect("a folder");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let service = Service::start(directory.path(), &[]);
+                assert!(service.ask("GET /health", b"").starts_with("HTTP/1.1 200"));
+                let (status, _) = service.end();
+                assert_eq!(status, Some(0));
+            });
+        }
+    });
+}
+
+/// A write beyond the limit fails, and would end a program that does not expect
+/// it.
+#[cfg(target_os = "linux")]
+#[test]
+fn goes_on_after_its_files_could_not_grow() {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+    let directory = tempfile::tempdir().expect("a folder");
+    let service = Service::start(directory.path(), &[]);
+    let pid = Pid::from_child(&service.process);
+    let limit = |bytes| {
+        let limit = Rlimit { current: bytes, ..getrlimit(Resource::Fsize) };
+        prlimit(Some(pid), Resource::Fsize, limit).expect("sets the limit");
+    };
+    let health = || service.ask("GET /health", b"")[..12].to_owned();
+    for _ in 0..2 {
+        assert_eq!(health(), "HTTP/1.1 200");
+        limit(Some(1));
+        let limited = health();
+        limit(None);
+        assert_eq!(limited, "HTTP/1.1 503");
+    }
+    assert_eq!(health(), "HTTP/1.1 200");
+    let (status, log) = service.end();
+    assert_eq!(status, Some(0));
+    assert!(messages(&log).contains(&"the registry failed".to_owned()), "{log}");
 }
 
 #[test]
@@ -107,7 +215,7 @@ fn knows_imported_devices_and_what_became_of_them() {
     let directory = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| devid(directory.path(), arguments);
     let key = vector("iak.pem");
-    let printed = exits(&run(&["registry", "import", "--sku", "sensor", &key]), 0);
+    let printed = exits(&run(&["registry", "import", "--create", "--sku", "sensor", &key]), 0);
     assert!(printed.starts_with("device 1 is approved"), "{printed}");
     let twice = run(&["registry", "import", &key]);
     exits(&twice, 1);
@@ -127,6 +235,13 @@ fn knows_imported_devices_and_what_became_of_them() {
     let shown = exits(&run(&["registry", "show", instance_id]), 0);
     assert!(shown.contains("revoked") && shown.contains("lost"), "{shown}");
     assert_eq!(exits(&run(&["registry", "list", "--state", "approved"]), 0), "");
+    // Approving it is no way back by mistake.
+    let refused = run(&["registry", "approve", "1"]);
+    exits(&refused, 1);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--reinstate"), "{refused:?}");
+    exits(&run(&["registry", "approve", "1", "--reinstate", "--reason", "found"]), 0);
+    let shown = exits(&run(&["registry", "show", "1"]), 0);
+    assert!(shown.contains("approved") && shown.contains("reinstated"), "{shown}");
     exits(&run(&["registry", "approve", "1"]), 0);
     exits(&run(&["registry", "approve", "2"]), 1);
 }

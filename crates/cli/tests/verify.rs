@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use devid_verifier::keys::PublicKey;
 use serde_json::Value;
 
 const NONCE: &str = "c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4";
@@ -123,6 +124,38 @@ fn verifies_by_x5chain_at_a_time() {
 }
 
 #[test]
+fn takes_an_attestation_key_for_one_and_no_identity() {
+    let run = |options: &[&str], file: &str| {
+        let mut command = devid();
+        command.args(["verify", "--json", "--challenge", NONCE]);
+        for option in options {
+            command.arg(option).arg(vector("root.pem"));
+        }
+        let output = command.arg(vector(file)).output().unwrap();
+        let passed = output.status.code() == Some(0);
+        exits(&output, if passed { 0 } else { 1 });
+        assert_eq!(result(&lines(&output)[0], "certificate-path") == "pass", passed);
+        passed
+    };
+    let (any, attestation) = ("--trust-anchor", "--attestation-anchor");
+    for (file, expected) in [
+        ("rfc9783-x5chain.cbor", [true, true, true]),
+        ("rfc9783-x5chain-silent.cbor", [false, true, false]),
+        ("rfc9783-x5chain-identity.cbor", [false; 3]),
+    ] {
+        let passed = [&[any][..], &[attestation], &[any, attestation]].map(|o| run(o, file));
+        assert_eq!(passed, expected, "{file}");
+    }
+    // An identity's certificate is no key for tokens either.
+    let mut command = devid();
+    command.args(["verify", "--json", "--challenge", NONCE, "--key"]);
+    command.arg(vector("leaf-identity.pem")).arg(vector("rfc9783.cbor"));
+    let output = command.output().unwrap();
+    exits(&output, 1);
+    assert_eq!(result(&lines(&output)[0], "signature"), "fail");
+}
+
+#[test]
 fn fails_closed_without_trust_or_challenge() {
     let output = devid().args(["verify", "--json"]).arg(vector("rfc9783.cbor")).output().unwrap();
     exits(&output, 1);
@@ -138,6 +171,28 @@ fn fails_closed_without_trust_or_challenge() {
     let output = command.arg(vector("rfc9783.cbor")).output().unwrap();
     exits(&output, 0);
     assert_eq!(result(&lines(&output)[0], "challenge"), "not-performed");
+}
+
+#[test]
+fn passes_only_a_secured_device_unless_told() {
+    let run = |options: &[&str]| {
+        let mut command = devid();
+        command.args(["verify", "--json", "--challenge", NONCE, "--key"]).arg(vector("iak.pem"));
+        command.args(options).arg(vector("rfc9783-debug.cbor")).output().unwrap()
+    };
+    let output = run(&[]);
+    exits(&output, 1);
+    assert_eq!(result(&lines(&output)[0], "lifecycle"), "fail");
+    exits(&run(&["--allow-lifecycle", "assembly-and-test"]), 1);
+    let output = run(&["--allow-lifecycle", "non-psa-rot-debug"]);
+    exits(&output, 0);
+    assert_eq!(result(&lines(&output)[0], "lifecycle"), "pass");
+    for states in ["debug", "0x4000", "", "non-psa-rot-debug,unknown"] {
+        exits(&run(&["--allow-lifecycle", states]), 2);
+    }
+    let policy = vector("../policy/strict.toml");
+    let both = ["--allow-lifecycle", "non-psa-rot-debug", "--policy", policy.to_str().unwrap()];
+    exits(&run(&both), 2);
 }
 
 #[test]
@@ -232,6 +287,33 @@ fn takes_the_keys_of_a_directory_and_nothing_else_in_it() {
     let output = run("--key");
     exits(&output, 3);
     assert!(String::from_utf8_lossy(&output.stderr).contains("c.txt: "));
+}
+
+#[test]
+fn takes_no_public_value_at_hand_for_a_symmetric_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    let run = |options: &[(&str, &str)]| {
+        let mut command = devid();
+        command.args(["verify", "--challenge", NONCE, "--hmac-key"]).arg(&secret);
+        for (option, file) in options {
+            command.arg(option).arg(vector(file));
+        }
+        command.arg(vector("rfc9783.cbor")).output().unwrap()
+    };
+    for (option, file) in [("--key", "iak.pem"), ("--trust-anchor", "root.pem")] {
+        let keys = PublicKey::read_all(&fs::read(vector(file)).unwrap()).unwrap();
+        // The SubjectPublicKeyInfo ends in X and Y.
+        let spki = keys[0].spki();
+        let (_, x_and_y) = spki.split_at(spki.len() - 64);
+        fs::write(&secret, &x_and_y[..32]).unwrap();
+        let output = run(&[(option, file)]);
+        exits(&output, 3);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("secret: this is public"));
+        exits(&run(&[]), 1);
+        fs::write(&secret, x_and_y).unwrap();
+        exits(&run(&[]), 3);
+    }
 }
 
 #[test]
@@ -359,6 +441,16 @@ fn a_key_is_bound_under_a_challenge_alone() {
     exits(&any, 2);
     assert!(String::from_utf8_lossy(&any.stderr).contains("needs the challenge that was sent"));
     exits(&run(&["--challenge", NONCE], &vector("iak.hmac")), 3);
+    let short = run(&["--challenge", "c0ffee"], &key);
+    exits(&short, 2);
+    assert!(String::from_utf8_lossy(&short.stderr).contains("32, 48 or 64 bytes"));
+    // A challenge of the form that vouches for a key is none, with a key or without.
+    let prefix: String = b"devid-bound-key2".iter().map(|byte| format!("{byte:02x}")).collect();
+    let bound = format!("{prefix}{}", "00".repeat(32));
+    exits(&run(&["--challenge", &bound], &key), 2);
+    let plain = devid().args(["verify", "--challenge", &bound]).arg(&token).output().unwrap();
+    exits(&plain, 2);
+    assert!(String::from_utf8_lossy(&plain.stderr).contains("vouch for keys"));
 
     let folder = tempfile::tempdir().unwrap();
     let two = folder.path().join("two.pem");

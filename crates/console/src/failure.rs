@@ -43,6 +43,12 @@ pub enum Failure {
     LoadIncomplete(usize),
     /// The bytes loaded have another digest than announced; they were dropped.
     LoadDigest,
+    /// Another shell's answer is being printed.
+    Occupied,
+    /// What is loaded leaves no room for the answer.
+    LoadInTheWay,
+    /// A typed value is of this length, in bytes, and not of the one told.
+    Length(usize),
     /// What cannot be undone was not said to be meant.
     NotMeant,
     /// The output could not be written.
@@ -58,6 +64,7 @@ impl Failure {
             Self::NoLoad => Errno::ENOENT,
             Self::LoadTooLong(_) => Errno::EFBIG,
             Self::LoadDigest => Errno::EBADMSG,
+            Self::LoadInTheWay | Self::Occupied => Errno::EBUSY,
             Self::Output => Errno::EIO,
             _ => Errno::EINVAL,
         }
@@ -113,6 +120,13 @@ impl fmt::Display for Failure {
             Self::LoadDigest => {
                 f.write_str("the bytes loaded have another digest and were dropped; load again")
             }
+            Self::Occupied => f.write_str("another shell has an answer printed; try again"),
+            Self::LoadInTheWay => {
+                f.write_str("a loaded value leaves no room for the answer; use it, or 'load abort'")
+            }
+            Self::Length(len) => {
+                write!(f, "{len} bytes arrived; write after the value how many were sent")
+            }
             Self::NotMeant => f.write_str("this cannot be undone; say 'yes' after it"),
             Self::Output => f.write_str("the output failed; try again"),
         }
@@ -156,6 +170,12 @@ const fn advice(error: Error) -> &'static str {
         Error::Refused(Refusal::Target) => "see 'info' for this device's id and group",
         Error::Refused(Refusal::UnknownSigner) => "have it signed by an anchor; see 'slot list'",
         Error::Refused(Refusal::LastAnchor) => "add another before, or write over it",
+        Error::Refused(Refusal::NoCommander) => {
+            "write an anchor whose keyUsage has digitalSignature"
+        }
+        Error::Refused(Refusal::NoTime) => "the application has to tell the time",
+        Error::Refused(Refusal::TimeFloor) => "check the clock",
+        Error::Refused(Refusal::Nonce) => "have it signed for a new nonce",
         Error::Refused(Refusal::Operation) => "it is for a later firmware",
         Error::Refused(Refusal::Expired | Refusal::NotYetValid) => {
             "check the time given, or have it issued anew"

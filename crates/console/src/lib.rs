@@ -2,10 +2,10 @@
 //! The device's commands: one parser and one set of handlers for the Zephyr
 //! shell and for `devid sim`.
 //!
-//! Words come in, lines go out. A command's output goes to the writer it is
-//! given; its failure is returned, to be printed where the caller prints
-//! errors. Binary comes out as lines of base64, 48 bytes each, under a prefix
-//! (`CSR: ...`), closed by `CSR-END: <length> <sha256>`.
+//! Words come in, an [`Answer`] goes out; it is printed once the device is free
+//! for others. A command's failure is returned, to be printed where the caller
+//! prints errors. Binary comes out as lines of base64, 48 bytes each, under a
+//! prefix (`CSR: ...`), closed by `CSR-END: <length> <sha256>`.
 //!
 //! A value goes in as `hex:...`, `base64:...` or `text:...`; challenges and
 //! loaded pieces are hex where nothing else is said. What does not fit a line
@@ -17,12 +17,15 @@
 //! id install idevid -
 //! ```
 //!
-//! Secrets are never shown: length and digest stand for them.
+//! Secrets are never shown: length and digest stand for them, until the device
+//! is locked. Who may do what is in [`access`].
 //!
 //! With the feature `smp` the same commands are an mcumgr group, in [`smp`].
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod access;
+mod answer;
 mod command;
 mod failure;
 mod load;
@@ -32,34 +35,32 @@ pub mod smp;
 mod status;
 mod text;
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 
 use devid_core::Error;
 use devid_core::csr::Subject;
-use devid_core::device::{Device, SlotInfo, SlotState};
-use devid_core::identity::Phase;
+use devid_core::device::Device;
 use devid_core::key::PublicKey;
-use devid_core::layout::{Kind, Policy, SlotId};
-use devid_core::limits::MAX_CHAIN_CERTS;
-use devid_core::platform::{Digest, Platform};
+use devid_core::layout::{Kind, SlotId};
+use devid_core::platform::Platform;
 use devid_core::time::UnixTime;
-use devid_core::x509::Certificate;
+use heapless::Vec;
 
+pub use answer::Answer;
 pub use command::{COMMANDS, Command};
 pub use failure::Failure;
 pub use text::{BadText, Base64, Escaped, Hex};
 
+use access::{Act, Caller, Rules};
 use command::Verb;
 use load::Load;
 
 /// Longest value given in one word, in bytes; `text:` may be longer.
 pub const MAX_WORD_VALUE_LEN: usize = 192;
 
-/// Bytes on one line of base64.
-const LINE_LEN: usize = 48;
-
-/// The commands' state: the value being loaded.
+/// The commands' state: the value being loaded, and the one to be printed.
 pub struct Console<'b> {
+    rules: Rules,
     load: Load<'b>,
 }
 
@@ -71,55 +72,79 @@ enum Bare {
 }
 
 impl<'b> Console<'b> {
-    /// `buffer` bounds what can be loaded: the layout's longest value fits when
-    /// it has [`devid_core::layout::Layout::max_value_len`] bytes.
-    pub fn new(buffer: &'b mut [u8]) -> Self {
-        Self { load: Load::new(buffer) }
+    /// `buffer` bounds what can be loaded, and what can be printed beside it:
+    /// with [`devid_core::device::scratch_len`] bytes it holds anything.
+    pub fn new(rules: Rules, buffer: &'b mut [u8]) -> Self {
+        Self { rules, load: Load::new(buffer) }
+    }
+
+    /// Prints an answer of the last [`run`](Self::run).
+    pub fn print(&self, answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
+        answer.print(self.load.kept(), out)
     }
 
     /// Runs one command, given as its words.
-    pub fn run<P: Platform>(
+    pub fn run<'a, P: Platform>(
         &mut self,
-        device: &mut Device<'_, P>,
+        device: &mut Device<'a, P>,
+        caller: Caller,
         words: &[&str],
-        out: &mut dyn Write,
-    ) -> Result<(), Failure> {
+    ) -> Result<Answer<'a>, Failure> {
         let (command, args) = Command::find(words).ok_or(Failure::UnknownCommand)?;
         if !command.takes(args.len()) {
             return Err(Failure::Arguments(command));
         }
+        self.admit(device, caller, command.act)?;
         let mut args = args.iter().copied();
         // The count was checked, so the mandatory ones are there.
         let first = args.next().unwrap_or("");
         match command.verb {
-            Verb::Help => help(out),
+            Verb::Help => Ok(Answer::Help),
             Verb::Status => {
                 let now = args_time(Some(first).filter(|first| !first.is_empty()))?;
-                status::list(device, now, out)
+                let mut findings = Vec::new();
+                device.status(now, &mut |finding| _ = findings.push(finding))?;
+                Ok(Answer::Findings(findings, device.layout()))
             }
-            Verb::Info => status::info(device, out),
-            Verb::SlotList => slot_list(device, out),
-            Verb::SlotInfo => slot_info(device, find(device, first)?, out),
-            Verb::SlotRead => slot_read(device, find(device, first)?, out),
+            Verb::Info => status::info(device),
+            Verb::SlotList => {
+                let mut slots = Vec::new();
+                device.slots().for_each(|slot| _ = slots.push(slot));
+                Ok(Answer::Slots(slots))
+            }
+            Verb::SlotInfo => self.slot_info(device, find(device, first)?),
+            Verb::SlotRead => {
+                let slot = find(device, first)?;
+                if !device.slot(slot)?.def.secret {
+                    let len = device.read(slot)?.len();
+                    return self.returned(device, len, "VALUE");
+                }
+                self.admit(device, caller, Act::Secret)?;
+                let len = device.read(slot)?.len();
+                Ok(Answer::Secret(len, device.returned(len)?.1))
+            }
             Verb::SlotWrite => {
                 let slot = data_slot(device, first)?;
-                self.consume(device, args.next(), |device, value| Ok(device.write(slot, value)?))?;
-                ok(out)
+                let value = args.next();
+                let told = args.next().map(number).transpose()?;
+                self.consume(device, value, |device, bytes| {
+                    check_length(value, bytes, told)?;
+                    Ok(device.write(slot, bytes)?)
+                })?;
+                Ok(Answer::Done)
             }
             Verb::SlotErase => {
                 let slot = data_slot(device, first)?;
                 device.erase(slot)?;
-                ok(out)
+                Ok(Answer::Done)
             }
             Verb::IdGen => {
-                let slot = find(device, first)?;
-                let key = device.generate(slot)?;
-                public_key(device, &key, "SPKI", out)
+                let key = device.generate(find(device, first)?)?;
+                self.public_key(device, &key, "SPKI")
             }
             Verb::IdPub => {
-                let slot = find(device, first)?;
-                let key = device.public_key(slot)?;
-                public_key(device, &key, "SPKI", out)
+                let key = device.public_key(find(device, first)?)?;
+                self.public_key(device, &key, "SPKI")
             }
             Verb::IdCsr => {
                 let slot = find(device, first)?;
@@ -127,11 +152,11 @@ impl<'b> Console<'b> {
                     request(args).ok_or(Failure::UnknownArgument(command))?;
                 let len = match challenge {
                     None => device.csr(slot, &subject)?.len(),
-                    Some(challenge) => self.challenge(device, challenge, |device, challenge| {
+                    Some(challenge) => with_challenge(challenge, |challenge| {
                         Ok(device.csr_with_evidence(slot, &subject, challenge)?.len())
                     })?,
                 };
-                returned(device, len, "CSR", out)
+                self.returned(device, len, "CSR")
             }
             Verb::IdInstall => {
                 let slot = find(device, first)?;
@@ -140,20 +165,17 @@ impl<'b> Console<'b> {
                 let checked = self.consume(device, value, |device, chain| {
                     Ok(device.install(slot, chain, now)?)
                 })?;
-                let validity = if checked.validity_checked { "checked" } else { "not-checked" };
-                writeln!(out, "OK: certificates={} validity={validity}", checked.certificates)?;
-                Ok(())
+                Ok(Answer::Installed(checked))
             }
             Verb::IdCert => {
                 let slot = find(device, first)?;
                 let index: u8 = args.next().map(number).transpose()?.unwrap_or(0);
                 let len = device.certificate(slot, usize::from(index))?.len();
-                returned(device, len, "CERT", out)
+                self.returned(device, len, "CERT")
             }
             Verb::IdChain => {
-                let slot = find(device, first)?;
-                let len = device.chain(slot)?.len();
-                returned(device, len, "CHAIN", out)
+                let len = device.chain(find(device, first)?)?.len();
+                self.returned(device, len, "CHAIN")
             }
             Verb::IdErase => {
                 let slot = find(device, first)?;
@@ -161,100 +183,134 @@ impl<'b> Console<'b> {
                     return Err(Error::NotSupported.into());
                 }
                 device.erase(slot)?;
-                ok(out)
+                Ok(Answer::Done)
             }
-            Verb::IdPhase => {
-                let phase = match device.phase(find(device, first)?)? {
-                    Phase::Settled => "settled",
-                    Phase::Pending => "pending",
-                    Phase::Activated => "activated",
-                };
-                writeln!(out, "PHASE: {phase}")?;
-                Ok(())
-            }
+            Verb::IdPhase => Ok(Answer::Phase(device.phase(find(device, first)?)?)),
             Verb::IdActivate => {
-                let slot = find(device, first)?;
-                device.activate(slot)?;
-                ok(out)
+                device.activate(find(device, first)?)?;
+                Ok(Answer::Done)
             }
             Verb::IdConfirm => {
-                let slot = find(device, first)?;
-                device.confirm(slot)?;
-                ok(out)
+                device.confirm(find(device, first)?)?;
+                Ok(Answer::Done)
             }
             Verb::IdRollback => {
-                let slot = find(device, first)?;
-                device.rollback(slot)?;
-                ok(out)
+                device.rollback(find(device, first)?)?;
+                Ok(Answer::Done)
             }
             Verb::IdEvidence => {
                 let slot = find(device, first)?;
-                let challenge = args.next().unwrap_or("");
-                let len = self.challenge(device, challenge, |device, challenge| {
+                let len = with_challenge(args.next().unwrap_or(""), |challenge| {
                     Ok(device.bound_evidence(slot, challenge)?.len())
                 })?;
-                returned(device, len, "EVIDENCE", out)
+                self.returned(device, len, "EVIDENCE")
             }
             Verb::Lock => {
                 meant(first)?;
                 device.lock()?;
-                ok(out)
+                Ok(Answer::Done)
             }
             Verb::Reset => {
                 meant(first)?;
                 device.reset()?;
-                ok(out)
+                Ok(Answer::Done)
             }
-            Verb::Update => {
-                let now = args_time(args.next())?;
-                let applied = self.consume(device, Some(first), |device, command| {
-                    Ok(device.update(command, now)?)
-                })?;
-                let expiry = if applied.expiry_checked { "checked" } else { "not-checked" };
-                writeln!(out, "APPLIED: sequence={} expiry={expiry}", applied.sequence)?;
-                Ok(())
-            }
+            Verb::Update => Ok(Answer::Applied(self.consume(
+                device,
+                Some(first),
+                |device, command| Ok(device.update(command)?),
+            )?)),
+            Verb::Nonce => Ok(Answer::Nonce(device.recovery_nonce()?)),
             Verb::TokenGet => {
-                let len = self.challenge(device, first, |device, challenge| {
-                    Ok(device.token(challenge)?.len())
-                })?;
-                returned(device, len, "TOKEN", out)
+                let len = with_challenge(first, |challenge| Ok(device.token(challenge)?.len()))?;
+                self.returned(device, len, "TOKEN")
             }
-            Verb::TokenShow => self.challenge(device, first, |device, challenge| {
-                show::token(device.token(challenge)?, out)
-            }),
+            Verb::TokenShow => {
+                let len = with_challenge(first, |challenge| Ok(device.token(challenge)?.len()))?;
+                self.load.keep(device.returned(len)?.0)?;
+                Ok(Answer::Claims)
+            }
             Verb::TokenSize => {
                 let challenge_len = if first.is_empty() { 32 } else { number(first)? };
                 check_challenge(challenge_len)?;
-                writeln!(out, "TOKEN-SIZE: {}", device.token_len(challenge_len)?)?;
-                Ok(())
+                Ok(Answer::TokenSize(device.token_len(challenge_len)?))
             }
             Verb::Evidence => {
-                let len = self.challenge(device, first, |device, challenge| {
-                    Ok(device.evidence(challenge)?.len())
-                })?;
-                returned(device, len, "EVIDENCE", out)
+                let len = with_challenge(first, |challenge| Ok(device.evidence(challenge)?.len()))?;
+                self.returned(device, len, "EVIDENCE")
             }
             Verb::Iak => {
                 let key = device.iak_public_key()?;
-                public_key(device, &key, "IAK", out)
+                self.public_key(device, &key, "IAK")
             }
             Verb::LoadBegin => {
                 let digest = load::parse_digest(args.next().unwrap_or(""))?;
                 self.load.begin(number(first)?, digest)?;
-                self.progress(out)
+                self.progress()
             }
             Verb::LoadData => {
                 let mut room = [0; MAX_WORD_VALUE_LEN];
                 self.load.data(word_value(first, &mut room, Bare::Hex)?)?;
-                self.progress(out)
+                self.progress()
             }
-            Verb::LoadStatus => self.progress(out),
+            Verb::LoadStatus => self.progress(),
             Verb::LoadAbort => {
                 self.load.abort();
-                ok(out)
+                Ok(Answer::Done)
             }
         }
+    }
+
+    /// Refuses what is not for the caller.
+    fn admit<P: Platform>(
+        &self,
+        device: &Device<'_, P>,
+        caller: Caller,
+        act: Act,
+    ) -> Result<(), Failure> {
+        if self.rules.allow(caller, act, device.is_locked()) {
+            Ok(())
+        } else {
+            Err(Error::Denied.into())
+        }
+    }
+
+    fn slot_info<'a, P: Platform>(
+        &mut self,
+        device: &mut Device<'a, P>,
+        slot: SlotId,
+    ) -> Result<Answer<'a>, Failure> {
+        let info = device.slot(slot)?;
+        let len = match device.read(slot) {
+            Ok(value) if info.def.kind != Kind::Data => value.len(),
+            Ok(_) | Err(Error::NotFound | Error::Corrupt) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        self.load.keep(device.returned(len)?.0)?;
+        Ok(Answer::Slot(info))
+    }
+
+    fn public_key<'a, P: Platform>(
+        &mut self,
+        device: &mut Device<'a, P>,
+        key: &PublicKey,
+        prefix: &'static str,
+    ) -> Result<Answer<'a>, Failure> {
+        let spki = key.spki();
+        self.load.keep(&spki)?;
+        Ok(Answer::Value(prefix, device.platform().sha256(&[&spki])?))
+    }
+
+    /// What the device's last call returned.
+    fn returned<'a, P: Platform>(
+        &mut self,
+        device: &mut Device<'a, P>,
+        len: usize,
+        prefix: &'static str,
+    ) -> Result<Answer<'a>, Failure> {
+        let (bytes, digest) = device.returned(len)?;
+        self.load.keep(bytes)?;
+        Ok(Answer::Value(prefix, digest))
     }
 
     /// Gives a value to an operation; a loaded one is dropped once it succeeds.
@@ -275,23 +331,30 @@ impl<'b> Console<'b> {
         Ok(done)
     }
 
-    /// Gives a challenge to an operation.
-    fn challenge<P: Platform, T>(
-        &mut self,
-        device: &mut Device<'_, P>,
-        challenge: &str,
-        operation: impl FnOnce(&mut Device<'_, P>, &[u8]) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let mut room = [0; MAX_WORD_VALUE_LEN];
-        let challenge = word_value(challenge, &mut room, Bare::Hex)?;
-        check_challenge(challenge.len())?;
-        operation(device, challenge)
-    }
-
-    fn progress(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    fn progress<'a>(&self) -> Result<Answer<'a>, Failure> {
         let (taken, len) = self.load.progress().ok_or(Failure::NoLoad)?;
-        writeln!(out, "LOADED: {taken} of {len}")?;
+        Ok(Answer::Loaded { taken, len })
+    }
+}
+
+/// Gives a challenge to an operation.
+fn with_challenge<T>(
+    challenge: &str,
+    operation: impl FnOnce(&[u8]) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut room = [0; MAX_WORD_VALUE_LEN];
+    let challenge = word_value(challenge, &mut room, Bare::Hex)?;
+    check_challenge(challenge.len())?;
+    operation(challenge)
+}
+
+/// Refuses a typed value of another length than was told: a terminal can lose
+/// characters, and nobody would know.
+fn check_length(word: Option<&str>, value: &[u8], told: Option<usize>) -> Result<(), Failure> {
+    if told == Some(value.len()) || (told.is_none() && word == Some("-")) {
         Ok(())
+    } else {
+        Err(Failure::Length(value.len()))
     }
 }
 
@@ -364,113 +427,4 @@ fn request<'w>(words: impl Iterator<Item = &'w str>) -> Option<(Subject<'w>, Opt
         }
     }
     Some((subject, challenge))
-}
-
-fn ok(out: &mut dyn Write) -> Result<(), Failure> {
-    Ok(out.write_str("OK\n")?)
-}
-
-fn help(out: &mut dyn Write) -> Result<(), Failure> {
-    for command in COMMANDS {
-        writeln!(out, "{command}\n    {}", command.help)?;
-    }
-    out.write_str(
-        "<slot> is a name or 0x id, <name>/pending its pending bank; <value> is hex:..., base64:... or text:..., or - for what was loaded\n",
-    )?;
-    Ok(())
-}
-
-fn slot_list<P: Platform>(device: &Device<'_, P>, out: &mut dyn Write) -> Result<(), Failure> {
-    for slot in device.slots() {
-        slot_line(&slot, out)?;
-    }
-    Ok(())
-}
-
-fn slot_info<P: Platform>(
-    device: &mut Device<'_, P>,
-    slot: SlotId,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let info = device.slot(slot)?;
-    slot_line(&info, out)?;
-    if info.def.kind == Kind::Data || !matches!(info.state, SlotState::Present { .. }) {
-        return Ok(());
-    }
-    for index in 0..MAX_CHAIN_CERTS {
-        match device.certificate(slot, index) {
-            Ok(der) => show::certificate(index, &Certificate::parse(der)?, out)?,
-            Err(Error::NotFound) => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-fn slot_line(slot: &SlotInfo<'_>, out: &mut dyn Write) -> fmt::Result {
-    let def = slot.def;
-    let kind = match def.kind {
-        Kind::Identity => "identity",
-        Kind::Chain => "chain",
-        Kind::Anchor => "anchor",
-        Kind::Data => "data",
-    };
-    let policy = match def.policy {
-        Policy::Factory => "factory",
-        Policy::Operational => "operational",
-    };
-    let secrecy = if def.secret { "secret" } else { "public" };
-    write!(out, "SLOT: id=0x{:02x} name={} kind={kind} policy={policy}", def.id.0, def.name)?;
-    write!(out, " secrecy={secrecy} limit={} ", def.max_len)?;
-    match slot.state {
-        SlotState::Empty => writeln!(out, "state=empty"),
-        SlotState::Present { len, generation } => {
-            writeln!(out, "state=present length={len} generation={generation}")
-        }
-        SlotState::Corrupt => writeln!(out, "state=corrupt"),
-    }
-}
-
-fn slot_read<P: Platform>(
-    device: &mut Device<'_, P>,
-    slot: SlotId,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let secret = device.slot(slot)?.def.secret;
-    let len = device.read(slot)?.len();
-    if !secret {
-        return returned(device, len, "VALUE", out);
-    }
-    let (_, digest) = device.returned(len)?;
-    writeln!(out, "SECRET: {len} {}", Hex(&digest))?;
-    Ok(())
-}
-
-fn public_key<P: Platform>(
-    device: &mut Device<'_, P>,
-    key: &PublicKey,
-    prefix: &str,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let spki = key.spki();
-    let digest = device.platform().sha256(&[&spki])?;
-    Ok(block(prefix, &spki, &digest, out)?)
-}
-
-/// Prints what the device's last call returned.
-fn returned<P: Platform>(
-    device: &mut Device<'_, P>,
-    len: usize,
-    prefix: &str,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let (bytes, digest) = device.returned(len)?;
-    Ok(block(prefix, bytes, &digest, out)?)
-}
-
-fn block(prefix: &str, bytes: &[u8], digest: &Digest, out: &mut dyn Write) -> fmt::Result {
-    for line in bytes.chunks(LINE_LEN) {
-        writeln!(out, "{prefix}: {}", Base64(line))?;
-    }
-    writeln!(out, "{prefix}-END: {} {}", bytes.len(), Hex(digest))
 }

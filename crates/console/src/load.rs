@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A long value that comes in pieces.
 
+use core::ops::Range;
+
 use devid_core::platform::{Crypto, Digest};
 
 use crate::failure::Failure;
@@ -11,6 +13,8 @@ pub(crate) struct Load<'b> {
     buffer: &'b mut [u8],
     announced: Option<Announced>,
     len: usize,
+    /// What is kept behind the value, to be printed.
+    kept: Range<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -21,7 +25,7 @@ struct Announced {
 
 impl<'b> Load<'b> {
     pub(crate) fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, announced: None, len: 0 }
+        Self { buffer, announced: None, len: 0, kept: 0..0 }
     }
 
     pub(crate) fn begin(&mut self, len: usize, digest: Digest) -> Result<(), Failure> {
@@ -38,7 +42,7 @@ impl<'b> Load<'b> {
         let missing = self.missing()?;
         let room = self.buffer.get_mut(self.len..).unwrap_or_default();
         match room.get_mut(..piece.len()) {
-            Some(room) if piece.len() <= missing => room.copy_from_slice(piece),
+            Some(room) if piece.len() <= missing => copy(room, piece),
             _ => return Err(Failure::LoadOverrun(missing)),
         }
         self.len += piece.len();
@@ -56,10 +60,27 @@ impl<'b> Load<'b> {
         self.announced.map(|announced| announced.digest)
     }
 
-    /// The bytes taken so far.
+    /// The buffer's length.
     #[cfg(feature = "smp")]
-    pub(crate) fn taken(&self) -> &[u8] {
-        self.buffer.get(..self.len).unwrap_or_default()
+    pub(crate) fn room(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Keeps bytes behind the value that is being loaded.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let start = self.announced.map_or(0, |announced| announced.len);
+        let room = self.buffer.get_mut(start..).unwrap_or_default();
+        match room.get_mut(..bytes.len()) {
+            Some(room) => copy(room, bytes),
+            None => return Err(Failure::LoadInTheWay),
+        }
+        self.kept = start..start + bytes.len();
+        Ok(())
+    }
+
+    /// The bytes kept last.
+    pub(crate) fn kept(&self) -> &[u8] {
+        self.buffer.get(self.kept.clone()).unwrap_or_default()
     }
 
     pub(crate) fn abort(&mut self) {
@@ -86,6 +107,13 @@ impl<'b> Load<'b> {
     fn missing(&self) -> Result<usize, Failure> {
         let (taken, len) = self.progress().ok_or(Failure::NoLoad)?;
         Ok(len.saturating_sub(taken))
+    }
+}
+
+/// As `copy_from_slice`, which keeps its panic where it is called twice.
+fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 

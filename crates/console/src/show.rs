@@ -3,11 +3,18 @@
 
 use core::fmt::{self, Write};
 
+use devid_core::der::Reader;
 use devid_core::token::Token;
 use devid_core::x509::Certificate;
 
 use crate::failure::Failure;
 use crate::text::{Escaped, Hex};
+
+/// The certificates of a chain, as far as they can be read.
+pub(crate) fn certificates(chain: &[u8]) -> impl Iterator<Item = Certificate<'_>> {
+    let mut reader = Reader::new(chain);
+    core::iter::from_fn(move || Certificate::read(&mut reader).ok())
+}
 
 /// One line a certificate.
 pub(crate) fn certificate(

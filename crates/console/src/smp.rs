@@ -23,7 +23,8 @@ use devid_core::status::Finding;
 use devid_core::time::UnixTime;
 use heapless::Vec;
 
-use command::{Access, Command, Verb};
+use crate::access::{Act, Caller, Rules};
+use command::{Command, Verb};
 use failure::Failure;
 use reply::{Reply, Value};
 use request::{Keys, Request};
@@ -50,9 +51,8 @@ pub struct Packet<'p> {
 pub struct Config {
     /// The group's id.
     pub group: u16,
-    /// Whether operational slots may be changed over SMP once the device is
-    /// locked.
-    pub operational: bool,
+    /// Who may what once the device is locked.
+    pub rules: Rules,
 }
 
 /// The group's state: the long value under way, and the last refusal.
@@ -104,18 +104,17 @@ impl<'b> Smp<'b> {
         let command = Command::find(packet.command, packet.write).ok_or(Failure::Unsupported)?;
         let request = Request::decode(packet.payload)?;
         request.check(command.needs, command.takes)?;
-        self.admit(device, command.access)?;
+        self.admit(device, command.act)?;
         self.execute(device, command.verb, &request, reply)
     }
 
     /// Refuses what is not for SMP once the device is locked.
-    fn admit<P: Platform>(&self, device: &Device<'_, P>, access: Access) -> Result<(), Failure> {
-        let is_open = match access {
-            Access::Public => true,
-            Access::Operational => self.config.operational || !device.is_locked(),
-            Access::Factory => !device.is_locked(),
-        };
-        if is_open { Ok(()) } else { Err(Failure::Locked) }
+    fn admit<P: Platform>(&self, device: &Device<'_, P>, act: Act) -> Result<(), Failure> {
+        if self.config.rules.allow(Caller::Peer, act, device.is_locked()) {
+            Ok(())
+        } else {
+            Err(Failure::Locked)
+        }
     }
 
     fn execute<P: Platform>(
@@ -133,8 +132,7 @@ impl<'b> Smp<'b> {
                 let slot = request.slot(device)?;
                 let is_secret = device.slot(slot)?.def.secret;
                 if is_secret {
-                    // A short secret is guessed from its digest.
-                    self.admit(device, Access::Operational)?;
+                    self.admit(device, Act::Secret)?;
                 }
                 let len = device.read(slot)?.len();
                 if is_secret {
@@ -227,12 +225,11 @@ impl<'b> Smp<'b> {
                 reply.map(&[])
             }
             Verb::Update => {
-                let applied = self.consume(device, request, |device, command| {
-                    device.update(command, request.now())
-                })?;
+                let applied =
+                    self.consume(device, request, |device, command| device.update(command))?;
                 reply.map(&[
                     ("seq", Value::Number(applied.sequence)),
-                    ("expiry", Value::Bool(applied.expiry_checked)),
+                    ("already", Value::Bool(applied.already)),
                 ])
             }
             Verb::Token => {
@@ -258,7 +255,8 @@ impl<'b> Smp<'b> {
             }
             Verb::Info => info(device, reply),
             Verb::LoadProgress => {
-                let (taken, len, digest) = self.transfer.progress().ok_or(Failure::Stale)?;
+                let progress = self.transfer.progress(request.session);
+                let (taken, len, digest) = progress.ok_or(Failure::Stale)?;
                 reply.map(&[
                     number("len", len),
                     ("sha", Value::Bytes(&digest)),
@@ -266,18 +264,18 @@ impl<'b> Smp<'b> {
                 ])
             }
             Verb::LoadPiece => {
-                let Request { sha, off, data, .. } = request;
+                let Request { session, sha, off, data, .. } = request;
                 if *off == 0 {
                     if !request.keys.contain(Keys::LEN) {
                         return Err(Failure::MissingKey);
                     }
-                    self.transfer.begin(request.len, *sha)?;
+                    self.transfer.begin(*session, request.len, *sha, device.platform())?;
                 }
-                let next = self.transfer.piece(sha, *off, data, device.platform())?;
+                let next = self.transfer.piece(*session, sha, *off, data, device.platform())?;
                 reply.map(&[number("off", next)])
             }
             Verb::Abort => {
-                self.transfer.abort();
+                self.transfer.abort(request.session);
                 reply.map(&[])
             }
             Verb::Result => {
@@ -287,6 +285,10 @@ impl<'b> Smp<'b> {
             Verb::LastError => {
                 let last = self.last.map_or((0, 0), |last| (last.rc(), last.detail()));
                 reply.map(&[number("code", last.0.into()), ("detail", Value::Signed(last.1))])
+            }
+            Verb::Nonce => {
+                let nonce = device.recovery_nonce()?;
+                reply.map(&[("nonce", Value::Bytes(&nonce))])
             }
         }
     }
@@ -301,9 +303,10 @@ impl<'b> Smp<'b> {
         match (request.keys.contain(Keys::VALUE), request.keys.contain(Keys::SHA)) {
             (true, false) => Ok(operation(device, request.value)?),
             (false, true) => {
-                let value = self.transfer.value(&request.sha, device.platform())?;
+                let session = request.session;
+                let value = self.transfer.value(session, &request.sha, device.platform())?;
                 let done = operation(device, value)?;
-                self.transfer.abort();
+                self.transfer.use_up(session);
                 Ok(done)
             }
             (false, false) => Err(Failure::MissingKey),
@@ -318,8 +321,9 @@ impl<'b> Smp<'b> {
         len: usize,
         reply: &mut Reply<'_>,
     ) -> Result<(), Failure> {
+        let now = device.platform().uptime();
         let (bytes, digest) = device.returned(len)?;
-        self.value(bytes, digest, reply)
+        self.value(bytes, digest, now, reply)
     }
 
     fn public_key<P: Platform>(
@@ -330,7 +334,7 @@ impl<'b> Smp<'b> {
     ) -> Result<(), Failure> {
         let spki = key.spki();
         let digest = device.platform().sha256(&[&spki])?;
-        self.value(&spki, digest, reply)
+        self.value(&spki, digest, device.platform().uptime(), reply)
     }
 
     /// Answers with a value, whole or as its first piece; what does not fit is
@@ -339,13 +343,20 @@ impl<'b> Smp<'b> {
         &mut self,
         value: &[u8],
         digest: Digest,
+        now: u32,
         reply: &mut Reply<'_>,
     ) -> Result<(), Failure> {
         if !reply.value(value, &digest)? {
-            self.transfer.keep(value, digest)?;
+            self.transfer.keep(value, digest, now)?;
         }
         Ok(())
     }
+}
+
+/// All commands, for the documents: id, whether it writes, what it does.
+#[cfg(test)]
+pub(crate) fn commands() -> impl Iterator<Item = (u8, bool, Act)> {
+    command::COMMANDS.iter().map(|command| (command.id, command.write, command.act))
 }
 
 /// The slot, unless it is an identity: those have commands of their own, and a

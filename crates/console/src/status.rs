@@ -1,32 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is missing or wrong with a device, and what to do about it.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use devid_core::device::Device;
 use devid_core::error::Error;
-use devid_core::layout::SlotId;
+use devid_core::instance_id;
+use devid_core::layout::{Layout, SlotId};
 use devid_core::platform::Platform;
 use devid_core::status::{Finding, Problem, Severity};
-use devid_core::time::UnixTime;
 
+use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::text::{Escaped, Hex};
 
-/// Most findings that are listed; the core reports fewer.
-const MAX_FINDINGS: usize = 32;
-
 /// One line a finding: its number, its weight, the slot, what to do. Then how
 /// many there are.
-pub(crate) fn list<P: Platform>(
-    device: &mut Device<'_, P>,
-    now: Option<UnixTime>,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let mut findings = heapless::Vec::<Finding, MAX_FINDINGS>::new();
-    device.status(now, &mut |finding| _ = findings.push(finding))?;
+pub(crate) fn list(findings: &[Finding], layout: &Layout<'_>, out: &mut dyn Write) -> fmt::Result {
     let mut errors = 0;
-    for Finding { problem, slot } in &findings {
+    for Finding { problem, slot } in findings {
         let severity = match problem.severity() {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -34,38 +26,57 @@ pub(crate) fn list<P: Platform>(
         errors += usize::from(problem.severity() == Severity::Error);
         write!(out, "STATUS: {} {severity}", *problem as u8)?;
         if let Some(slot) = slot {
-            write!(out, " {}", name(device, *slot))?;
+            write!(out, " {}", name(layout, *slot))?;
         }
         writeln!(out, ": {}{}", problem.name(), advice(*problem))?;
     }
-    writeln!(out, "STATUS-END: errors={errors} warnings={}", findings.len() - errors)?;
-    Ok(())
+    writeln!(out, "STATUS-END: errors={errors} warnings={}", findings.len() - errors)
 }
 
-/// One line about the device itself.
-pub(crate) fn info<P: Platform>(
-    device: &mut Device<'_, P>,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let locked = if device.is_locked() { "yes" } else { "no" };
-    write!(out, "DEVICE: locked={locked} sequence={}", device.sequence())?;
-    write!(out, " group=\"{}\"", Escaped(device.group()))?;
-    match device.instance_id() {
-        Ok(id) => writeln!(out, " instance-id={}", Hex(&id))?,
-        Err(Error::NotFound) => writeln!(out, " instance-id=none")?,
+fn name<'a>(layout: &Layout<'a>, slot: SlotId) -> &'a str {
+    layout.slots.iter().find(|def| def.id == slot).map_or("", |def| def.name)
+}
+
+/// The device itself.
+#[derive(Debug)]
+pub struct About<'a> {
+    is_locked: bool,
+    sequence: u64,
+    group: &'a str,
+    instance_id: Option<[u8; instance_id::LEN]>,
+}
+
+pub(crate) fn info<'a, P: Platform>(device: &mut Device<'a, P>) -> Result<Answer<'a>, Failure> {
+    let instance_id = match device.instance_id() {
+        Ok(id) => Some(id),
+        Err(Error::NotFound) => None,
         Err(error) => return Err(error.into()),
-    }
-    Ok(())
+    };
+    Ok(Answer::About(About {
+        is_locked: device.is_locked(),
+        sequence: device.sequence(),
+        group: device.group(),
+        instance_id,
+    }))
 }
 
-fn name<'a, P: Platform>(device: &Device<'a, P>, slot: SlotId) -> &'a str {
-    device.slot(slot).map_or("", |slot| slot.def.name)
+impl About<'_> {
+    /// One line.
+    pub(crate) fn print(&self, out: &mut dyn Write) -> fmt::Result {
+        let locked = if self.is_locked { "yes" } else { "no" };
+        write!(out, "DEVICE: locked={locked} sequence={}", self.sequence)?;
+        write!(out, " group=\"{}\"", Escaped(self.group))?;
+        match &self.instance_id {
+            Some(id) => writeln!(out, " instance-id={}", Hex(id)),
+            None => writeln!(out, " instance-id=none"),
+        }
+    }
 }
 
 /// What to do about a problem, as the end of its line.
 const fn advice(problem: Problem) -> &'static str {
     match problem {
-        Problem::StateCorrupt => "; erase the secure storage and provision anew",
+        Problem::StateCorrupt => "; send it a recovery command, or erase all of its storage",
         Problem::RecordCorrupt => "; erase it or write it anew",
         Problem::NoKey => "; 'id gen'",
         Problem::NoChain => "; 'id csr', then 'id install'",
@@ -80,5 +91,10 @@ const fn advice(problem: Problem) -> &'static str {
         Problem::NotConfirmed => "; 'id confirm' or 'id rollback'",
         Problem::NoAttestation => "",
         Problem::NoIakChain => "; 'slot write iak -'",
+        Problem::KeyCorrupt => "; erase the identity, and make another",
+        Problem::NoCommander => "; send it a recovery command that brings its anchor",
+        Problem::TooLong => "; write a shorter one when it is replaced",
+        Problem::StateRepaired => "; look for what damages the storage",
+        Problem::Unfinished => "; restart the device, and look at the log",
     }
 }

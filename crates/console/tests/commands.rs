@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The commands over a simulated device.
 
+use devid_console::access::{Caller, Rules};
 use devid_console::{COMMANDS, Console, Failure};
 use devid_core::device::{Device, scratch_len};
 use devid_core::error::Errno;
@@ -9,10 +10,11 @@ use devid_core::time::UnixTime;
 use devid_core::token::{Profile, Token};
 use devid_core::x509::Certificate;
 use devid_core::{Error, platform::Crypto};
-use devid_sim::ca::ThrowAwayCa;
+use devid_sim::ca::{ThrowAwayAnchor, ThrowAwayCa};
 use devid_sim::{Config, Sim, development_iak};
 use proptest::prelude::*;
 
+const RULES: Rules = Rules { console: true, peer: false };
 const NOW: UnixTime = UnixTime(1_795_000_000);
 const CHALLENGE: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -31,14 +33,15 @@ impl Bench {
         let sim = Sim::in_memory(Config { profile, seed: Some([7; 32]), ..Config::default() });
         let scratch = vec![0; scratch_len(&STANDARD)].leak();
         let device = Device::open(sim, STANDARD, scratch).unwrap();
-        let console = Console::new(vec![0; STANDARD.max_value_len()].leak());
+        let console = Console::new(RULES, vec![0; scratch_len(&STANDARD)].leak());
         Self { device, console }
     }
 
     fn try_run(&mut self, line: &str) -> Result<String, Failure> {
         let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
         let mut out = String::new();
-        self.console.run(&mut self.device, &words, &mut out).map(|()| out)
+        let answer = self.console.run(&mut self.device, Caller::Console, &words)?;
+        self.console.print(&answer, &mut out).map(|()| out)
     }
 
     fn run(&mut self, line: &str) -> String {
@@ -158,7 +161,8 @@ fn slots_are_written_read_and_erased() {
         ("base64:AP8=", &[0x00, 0xff]),
         ("text:a:b", b"a:b"),
     ] {
-        assert_eq!(bench.run(&format!("slot write serial {value}")), "OK\n");
+        let line = format!("slot write serial {value} {}", bytes.len());
+        assert_eq!(bench.run(&line), "OK\n");
         assert_eq!(block(&bench.run("slot read serial"), "VALUE"), bytes);
     }
     let info = bench.run("slot info 0x30");
@@ -177,7 +181,7 @@ fn slots_are_written_read_and_erased() {
 #[test]
 fn a_secret_is_never_shown() {
     let mut bench = Bench::new();
-    bench.run("slot write secret text:hunter2hunter2");
+    bench.run("slot write secret text:hunter2hunter2 14");
     let digest = bench.device.platform().sha256(&[b"hunter2hunter2"]).unwrap();
     assert_eq!(bench.run("slot read secret"), format!("SECRET: 14 {}\n", hex(&digest)));
     for line in ["slot read secret", "slot info secret", "slot list", "status"] {
@@ -188,11 +192,99 @@ fn a_secret_is_never_shown() {
     }
 }
 
+/// A terminal loses characters: one that overran, one that is no ASCII. What
+/// arrived is not stored then, and the refusal tells how much it was.
+#[test]
+fn a_typed_value_of_another_length_is_not_stored() {
+    let mut bench = Bench::new();
+    bench.run("slot write serial text:kept 4");
+    for line in [
+        "slot write serial text:Gerte-7 8",
+        "slot write serial text:Gerte-7",
+        "slot write serial hex:0001 3",
+        "slot write serial base64:AAEC 6",
+    ] {
+        let error = bench.refuse(line);
+        assert!(error.contains("bytes arrived; write after the value how many"), "{error}");
+    }
+    assert_eq!(block(&bench.run("slot read serial"), "VALUE"), b"kept");
+}
+
+#[test]
+fn a_locked_console_does_what_the_product_chose() {
+    for chosen in [false, true] {
+        let mut bench = Bench::new();
+        bench.console = Console::new(
+            Rules { console: chosen, peer: false },
+            vec![0; scratch_len(&STANDARD)].leak(),
+        );
+        bench.run("slot write secret text:hunter2 7");
+        let ca = ThrowAwayCa::new(NOW);
+        let csr = block(
+            &{
+                bench.run("id gen idevid");
+                bench.run("id csr idevid")
+            },
+            "CSR",
+        );
+        bench.load(&ca.issue(&csr).unwrap());
+        bench.run("id install idevid -");
+        bench.load(ThrowAwayAnchor::new("anchor", NOW, true).certificate());
+        bench.run("slot write anchor0 -");
+        bench.run("lock yes");
+        assert!(bench.refuse("slot read secret").contains("EACCES"));
+        assert!(bench.refuse("lock yes").contains("EACCES"));
+        for line in ["id gen ldevid0", "slot write endpoint text:x 1", "reset yes"] {
+            assert_eq!(bench.try_run(line).is_ok(), chosen, "{line}");
+        }
+        for line in ["status", "info", "id csr idevid", "slot list", "nonce"] {
+            bench.run(line);
+        }
+    }
+}
+
+#[test]
+fn a_peers_shell_is_held_to_the_peers_rules() {
+    let mut bench = Bench::new();
+    let ca = ThrowAwayCa::new(NOW);
+    bench.run("id gen idevid");
+    let csr = block(&bench.run("id csr idevid"), "CSR");
+    bench.load(&ca.issue(&csr).unwrap());
+    bench.run("id install idevid -");
+    bench.load(ThrowAwayAnchor::new("anchor", NOW, true).certificate());
+    bench.run("slot write anchor0 -");
+    bench.run("lock yes");
+    for line in ["id gen ldevid0", "slot write endpoint text:x 1", "reset yes", "status"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = bench.console.run(&mut bench.device, Caller::Peer, &words);
+        assert_eq!(answer.err(), Some(Failure::Device(Error::Denied)), "{line}");
+    }
+    let answer = bench.console.run(&mut bench.device, Caller::Peer, &["info"]);
+    assert!(answer.is_ok());
+}
+
+#[test]
+fn an_answer_leaves_a_load_alone_or_is_refused() {
+    let mut bench = Bench::new();
+    let value = vec![7; 64];
+    let digest = hex(&bench.device.platform().sha256(&[&value]).unwrap());
+    bench.run(&format!("load begin 64 {digest}"));
+    bench.run(&format!("load data {}", hex(&value[..32])));
+    bench.run("iak");
+    bench.run(&format!("load data {}", hex(&value[32..])));
+    assert_eq!(bench.run("slot write serial -"), "OK\n");
+
+    let all = scratch_len(&STANDARD);
+    bench.run(&format!("load begin {all} {digest}"));
+    assert!(bench.refuse("iak").contains("EBUSY"));
+    assert_eq!(bench.run("load status"), format!("LOADED: 0 of {all}\n"));
+}
+
 #[test]
 fn a_value_longer_than_its_slot_is_refused_by_one_byte() {
     let mut bench = Bench::new();
-    bench.run(&format!("slot write serial text:{}", "x".repeat(64)));
-    let error = bench.refuse(&format!("slot write serial text:{}", "y".repeat(65)));
+    bench.run(&format!("slot write serial text:{} 64", "x".repeat(64)));
+    let error = bench.refuse(&format!("slot write serial text:{} 65", "y".repeat(65)));
     assert!(error.contains("EFBIG: longer than 64 bytes"), "{error}");
     assert_eq!(block(&bench.run("slot read serial"), "VALUE"), [b'x'; 64]);
 }
@@ -232,7 +324,7 @@ fn help_lists_every_command() {
 fn unknown_slots_are_refused_everywhere() {
     let mut bench = Bench::new();
     for slot in ["nosuch", "0x77", "0x", "0xZZ", "0x100", "48", "Serial", "-"] {
-        for line in ["slot info S", "slot read S", "slot write S text:x", "slot erase S"]
+        for line in ["slot info S", "slot read S", "slot write S text:x 1", "slot erase S"]
             .into_iter()
             .chain(["id gen S", "id pub S", "id csr S", "id install S -", "id cert S"])
             .chain(["id chain S", "id erase S"])
@@ -246,7 +338,7 @@ fn unknown_slots_are_refused_everywhere() {
 #[test]
 fn bad_encodings_are_refused_and_nothing_is_written() {
     let mut bench = Bench::new();
-    bench.run("slot write serial text:kept");
+    bench.run("slot write serial text:kept 4");
     for (value, says) in [
         ("hex:abc", "odd number of hex digits"),
         ("hex:0g", "character 2 is no hex digit"),
@@ -261,10 +353,11 @@ fn bad_encodings_are_refused_and_nothing_is_written() {
         ("hex:", "EINVAL"),
         ("text:", "EINVAL"),
     ] {
-        let error = bench.refuse(&format!("slot write serial {value}"));
+        let length = if value == "-" { "" } else { " 0" };
+        let error = bench.refuse(&format!("slot write serial {value}{length}"));
         assert!(error.contains(says), "{value}: {error}");
     }
-    let long = format!("slot write endpoint hex:{}", "00".repeat(193));
+    let long = format!("slot write endpoint hex:{} 193", "00".repeat(193));
     assert!(bench.refuse(&long).contains("'load'"));
     assert_eq!(block(&bench.run("slot read serial"), "VALUE"), b"kept");
 }
@@ -306,8 +399,10 @@ fn a_load_is_checked_at_its_end() {
     let mut bench = Bench::new();
     let digest = hex(&bench.device.platform().sha256(&[&[1, 2, 3, 4]]).unwrap());
     assert!(bench.refuse("load data 00").contains("nothing is loaded"));
-    assert!(bench.refuse(&format!("load begin 0 {digest}")).contains("1 to 1536"));
-    assert!(bench.refuse(&format!("load begin 1537 {digest}")).contains("1 to 1536"));
+    let room = scratch_len(&STANDARD);
+    let range = format!("1 to {room}");
+    assert!(bench.refuse(&format!("load begin 0 {digest}")).contains(&range));
+    assert!(bench.refuse(&format!("load begin {} {digest}", room + 1)).contains(&range));
     assert!(bench.refuse(&format!("load begin 4 {}", &digest[1..])).contains("64 hex digits"));
     assert!(bench.refuse(&format!("load begin 4 {digest}00")).contains("64 hex digits"));
     assert!(bench.refuse(&format!("load begin -4 {digest}")).contains("not a number"));
@@ -368,7 +463,7 @@ fn validity_is_checked_when_a_time_is_given() {
 fn identities_are_left_alone_by_slot_commands() {
     let mut bench = Bench::new();
     bench.run("id gen idevid");
-    for line in ["slot erase idevid", "slot write idevid text:x", "slot erase 0x00"] {
+    for line in ["slot erase idevid", "slot write idevid text:x 1", "slot erase 0x00"] {
         assert_eq!(bench.try_run(line), Err(Failure::Identity), "{line}");
     }
     bench.run("id pub idevid");
@@ -399,7 +494,7 @@ fn certificates_say_what_is_wrong() {
         bench.load(bad);
         assert!(bench.refuse("slot write iak -").contains("EBADMSG: malformed certificate"));
     }
-    assert!(bench.refuse("slot write anchor0 text:x").contains("EBADMSG"));
+    assert!(bench.refuse("slot write anchor0 text:x 1").contains("EBADMSG"));
     assert!(bench.refuse("id cert idevid 0").contains("ENOENT"));
     assert!(bench.refuse("id cert idevid 256").contains("not a number in range"));
     bench.load(&chain);
@@ -426,8 +521,8 @@ fn a_writer_that_fails_is_an_io_error() {
         }
     }
     let mut bench = Bench::new();
-    let result = bench.console.run(&mut bench.device, &["status"], &mut Closed);
-    assert_eq!(result, Err(Failure::Output));
+    let answer = bench.console.run(&mut bench.device, Caller::Console, &["status"]).unwrap();
+    assert_eq!(bench.console.print(&answer, &mut Closed), Err(Failure::Output));
 }
 
 proptest! {
@@ -442,7 +537,7 @@ proptest! {
                 bench.refuse(line);
             }
         }
-        bench.run("slot write serial text:alive");
+        bench.run("slot write serial text:alive 5");
         prop_assert_eq!(block(&bench.run("slot read serial"), "VALUE"), b"alive");
     }
 

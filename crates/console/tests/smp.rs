@@ -13,6 +13,7 @@ use cddl::validator::Validator;
 use cddl::validator::cbor::CBORValidator;
 use cddl::validator::cbor_value::decode_cbor;
 use ciborium::value::Value;
+use devid_console::access::{Caller, Rules};
 use devid_console::smp::{Config, Packet, Smp};
 use devid_core::device::{Device, scratch_len};
 use devid_core::layout::STANDARD;
@@ -33,7 +34,7 @@ const GROUP: u16 = 25701;
 const ROOM: usize = 248;
 
 /// Commands by the names they have in `docs/smp.cddl`; writes end in `-write`.
-const NAMES: [(&str, u8); 26] = [
+const NAMES: [(&str, u8); 27] = [
     ("status", 0),
     ("slots", 1),
     ("slot", 2),
@@ -60,6 +61,7 @@ const NAMES: [(&str, u8); 26] = [
     ("abort", 23),
     ("result", 24),
     ("error", 25),
+    ("nonce", 26),
 ];
 
 /// A device and its group; `room` bounds the responses.
@@ -89,7 +91,7 @@ impl Bench {
         let sim = Sim::in_memory(devid_sim::Config { seed: Some([7; 32]), ..Default::default() });
         let scratch = vec![0; scratch_len(&STANDARD)].leak();
         let device = Device::open(sim, STANDARD, scratch).unwrap();
-        let config = Config { group: GROUP, operational };
+        let config = Config { group: GROUP, rules: Rules { console: true, peer: operational } };
         Self { device, smp: Smp::new(config, vec![0; scratch_len(&STANDARD)].leak()), room: ROOM }
     }
 
@@ -106,7 +108,6 @@ impl Bench {
             Ok(len) => len,
             Err(code) => return Answer::Mgmt(code),
         };
-        assert!(out[len..].iter().all(|byte| *byte == 0xa5), "wrote behind the response");
         let response = &out[..len];
         let mut rest = response;
         let value: Value = ciborium::from_reader(&mut rest).unwrap();
@@ -125,7 +126,16 @@ impl Bench {
             return Answer::Refused(number("rc"));
         }
         valid(&format!("{name}-response"), response);
+        assert!(out[len..].iter().all(|byte| *byte == 0xa5), "wrote behind the response");
         Answer::Map(map)
+    }
+
+    /// An anchor that may command the device, as a lock needs.
+    fn give_anchor(&mut self) -> ThrowAwayAnchor {
+        let anchor = ThrowAwayAnchor::new("anchor", NOW, true);
+        let certificate = self.load(anchor.certificate());
+        self.ok("value-write", &[("slot", text("anchor0")), ("sha", certificate)]);
+        anchor
     }
 
     fn ask(&mut self, name: &str, request: &[(&str, Value)]) -> Answer {
@@ -146,6 +156,10 @@ impl Bench {
             Answer::Refused(rc) => rc,
             other => panic!("{name} {request:?}: {other:?}"),
         }
+    }
+
+    fn refused(&mut self, name: &str, request: &[(&str, Value)]) -> bool {
+        matches!(self.ask(name, request), Answer::Refused(_))
     }
 
     /// A long value, fetched to its end.
@@ -364,8 +378,10 @@ fn evidence_vouches_for_an_identitys_key_alone_and_in_a_request() {
     let (slot, challenge) = (("slot", text("idevid")), ("challenge", blob(&CHALLENGE)));
     let spki = bench.long("key-write", &[slot.clone()]);
     let bound = bench.long("evidence", &[slot.clone(), challenge.clone()]);
-    let nonce = [b"devid-bound-evidence-v1\0".as_slice(), &CHALLENGE, &spki].concat();
-    assert_eq!(Token::decode(&bound).unwrap().claims.nonce, bench.sha(&nonce));
+    let len = [CHALLENGE.len() as u8];
+    let hashed = [b"devid-bound-evidence-v2\0".as_slice(), &len, &CHALLENGE, &spki].concat();
+    let nonce = [b"devid-bound-key2".as_slice(), &bench.sha(&hashed)].concat();
+    assert_eq!(Token::decode(&bound).unwrap().claims.nonce, nonce);
     let csr = bench.long("csr", &[slot, challenge]);
     assert!(csr.len() > bound.len());
     assert!(ThrowAwayCa::new(NOW).issue(&csr).is_ok());
@@ -419,7 +435,8 @@ fn example(name: &str, slot: &str) -> Vec<(&'static str, Value)> {
         "load-write" => {
             vec![("sha", blob(&[0; 32])), ("off", int(0)), ("len", int(2)), ("data", blob(b"x"))]
         }
-        "status" | "slots" | "token-size" | "iak" | "info" | "load" | "abort-write" | "error" => {
+        "status" | "slots" | "token-size" | "iak" | "info" | "load" | "abort-write" | "error"
+        | "nonce" => {
             vec![]
         }
         _ => vec![slot],
@@ -442,7 +459,7 @@ const CLOSED: [&str; 13] = [
     "reset-write",
     "value of a secret",
 ];
-const OPEN: [&str; 18] = [
+const OPEN: [&str; 19] = [
     "slots",
     "slot",
     "value",
@@ -461,6 +478,7 @@ const OPEN: [&str; 18] = [
     "abort-write",
     "result",
     "error",
+    "nonce",
 ];
 
 #[test]
@@ -471,6 +489,7 @@ fn a_locked_device_answers_with_public_values_and_evidence_alone() {
     bench.certify(&ca, "idevid");
     bench.certify(&ca, "ldevid0");
     bench.ok("value-write", &[("slot", text("secret")), ("value", blob(b"hunter2"))]);
+    bench.give_anchor();
     bench.ok("lock-write", &[("yes", Value::Bool(true))]);
     assert_eq!(get(&bench.ok("info", &[]), "locked"), &Value::Bool(true));
     for slot in ["idevid", "ldevid0", "ldevid0/pending", "serial", "endpoint"] {
@@ -499,6 +518,7 @@ fn the_product_may_leave_operational_slots_to_smp() {
     let ca = ThrowAwayCa::new(NOW);
     bench.certify(&ca, "idevid");
     bench.certify(&ca, "ldevid0");
+    bench.give_anchor();
     bench.ok("lock-write", &[("yes", Value::Bool(true))]);
 
     let new = bench.certify(&ca, "ldevid0/pending");
@@ -519,12 +539,10 @@ fn the_product_may_leave_operational_slots_to_smp() {
 fn an_update_is_applied_whatever_the_lock_and_replayed_never() {
     let mut bench = Bench::new();
     let ca = ThrowAwayCa::new(NOW);
-    let anchor = ThrowAwayAnchor::new("anchor", NOW, true);
     let stranger = ThrowAwayAnchor::new("stranger", NOW, true);
     bench.certify(&ca, "idevid");
     bench.certify(&ca, "ldevid0");
-    let certificate = bench.load(anchor.certificate());
-    bench.ok("value-write", &[("slot", text("anchor0")), ("sha", certificate)]);
+    let anchor = bench.give_anchor();
     bench.ok("lock-write", &[("yes", Value::Bool(true))]);
 
     let id = Value::Bytes(bytes(&bench.ok("info", &[]), "id"));
@@ -535,12 +553,13 @@ fn an_update_is_applied_whatever_the_lock_and_replayed_never() {
 
     let command = update(&anchor, id, 1, b"SN-0002");
     let sha = bench.load(&command);
-    let applied = bench.ok("update-write", &[("sha", sha), ("now", Value::from(NOW.0))]);
+    let applied = bench.ok("update-write", &[("sha", sha)]);
     assert_eq!(number(&applied, "seq"), 1);
+    assert_eq!(get(&applied, "already"), &Value::Bool(false));
     assert_eq!(bench.long("value", &[("slot", text("serial"))]), b"SN-0002");
     assert_eq!(number(&bench.ok("info", &[]), "seq"), 1);
-    assert_eq!(bench.refuse("update-write", &[("value", blob(&command))]), 13);
-    assert_eq!(bench.detail(), 13, "the number was used before");
+    let again = bench.ok("update-write", &[("value", blob(&command))]);
+    assert_eq!(get(&again, "already"), &Value::Bool(true), "answered and not repeated");
 }
 
 #[test]
@@ -853,8 +872,9 @@ fn the_shell_between_two_pieces_changes_nothing() {
     let mut bench = Bench::new();
     bench.ok("key-write", &[("slot", int(0))]);
     let first = bench.ok("csr", &[("slot", int(0)), ("cn", text("ours"))]);
-    let mut console = devid_console::Console::new(vec![0; 64].leak());
-    console.run(&mut bench.device, &["id", "csr", "idevid"], &mut String::new()).unwrap();
+    let rules = Rules { console: true, peer: false };
+    let mut console = devid_console::Console::new(rules, vec![0; 1024].leak());
+    console.run(&mut bench.device, Caller::Console, &["id", "csr", "idevid"]).unwrap();
     let mut csr = bytes(&first, "data");
     while csr.len() < number(&first, "len") {
         let rest = [("sha", get(&first, "sha").clone()), ("off", int(csr.len()))];
@@ -872,6 +892,92 @@ fn refuses_a_result_from_behind_its_end() {
     let at = |off| [("sha", get(&first, "sha").clone()), ("off", int(off))];
     assert_eq!(bytes(&bench.ok("result", &at(len)), "data"), b"");
     assert_eq!(bench.refuse("result", &at(len + 1)), 71);
+}
+
+/// A load as another client would send it.
+fn begin(session: usize, sha: &Value, len: usize, off: usize) -> Vec<(&'static str, Value)> {
+    let mut request = vec![
+        ("sha", sha.clone()),
+        ("off", int(off)),
+        ("data", blob(b"x")),
+        ("session", int(session)),
+    ];
+    if off == 0 {
+        request.push(("len", int(len)));
+    }
+    request
+}
+
+#[test]
+fn a_load_belongs_to_its_session() {
+    let mut bench = Bench::new();
+    bench.ok("key-write", &[("slot", int(0))]);
+    let sha = blob(&bench.sha(b"xxx"));
+    let session = |n| ("session", int(n));
+    bench.ok("load-write", &begin(7, &sha, 3, 0));
+    // Nobody else learns of it, goes on with it, uses it, drops or displaces it.
+    for stranger in [vec![], vec![session(8)]] {
+        assert_eq!(bench.refuse("load", &stranger), 68);
+        bench.ok("abort-write", &stranger);
+    }
+    assert_eq!(bench.refuse("load-write", &begin(8, &sha, 3, 1)), 68);
+    assert_eq!(bench.refuse("load-write", &begin(8, &sha, 3, 0)), 74);
+    assert_eq!(bench.refuse("load-write", &begin(8, &blob(&[1; 32]), 5, 0)), 74);
+    // A result goes beside it, while there is room.
+    bench.long("csr", &[("slot", int(0)), ("cn", text("a long name for it"))]);
+    assert_eq!(number(&bench.ok("load", &[session(7)]), "off"), 1);
+
+    bench.ok("load-write", &begin(7, &sha, 3, 1));
+    bench.ok("load-write", &begin(7, &sha, 3, 2));
+    let write = |n| [("slot", text("serial")), ("sha", sha.clone()), session(n)];
+    assert_eq!(bench.refuse("value-write", &write(8)), 68);
+    bench.ok("value-write", &write(7));
+    // It is used up, and the next may come.
+    bench.ok("load-write", &begin(8, &sha, 3, 0));
+}
+
+#[test]
+fn a_load_given_up_makes_way() {
+    let mut bench = Bench::new();
+    let (one, two) = (blob(&[1; 32]), blob(&[2; 32]));
+    bench.ok("load-write", &begin(1, &one, 100, 0));
+    bench.device.platform().advance(59);
+    assert_eq!(bench.refuse("load-write", &begin(2, &two, 2, 0)), 74);
+    bench.device.platform().advance(1);
+    bench.ok("load-write", &begin(2, &two, 2, 0));
+    assert_eq!(bench.refuse("load-write", &begin(1, &one, 100, 1)), 68);
+
+    // Nor can one be drawn out for ever.
+    bench.ok("abort-write", &[("session", int(2))]);
+    bench.ok("load-write", &begin(1, &one, 100, 0));
+    let mut pieces = 1;
+    while bench.refused("load-write", &begin(2, &two, 2, 0)) {
+        bench.device.platform().advance(30);
+        bench.ask("load-write", &begin(1, &one, 100, pieces));
+        pieces += 1;
+    }
+    assert_eq!(pieces, 21, "ten minutes");
+}
+
+#[test]
+fn a_result_that_finds_no_room_beside_a_load_is_refused() {
+    let mut bench = Bench::new();
+    bench.ok("key-write", &[("slot", int(0))]);
+    let csr = [("slot", int(0)), ("cn", text("a long name for it"))];
+    bench.ok("load-write", &begin(1, &blob(&[1; 32]), scratch_len(&STANDARD), 0));
+    assert_eq!(bench.refuse("csr", &csr), 74);
+    assert_eq!(number(&bench.ok("load", &[("session", int(1))]), "off"), 1);
+    bench.device.platform().advance(60);
+    bench.long("csr", &csr);
+    assert_eq!(bench.refuse("load", &[("session", int(1))]), 68);
+}
+
+#[test]
+fn a_nonce_is_the_same_for_everyone() {
+    let mut bench = Bench::new();
+    let nonce = bytes(&bench.ok("nonce", &[]), "nonce");
+    assert_eq!(nonce.len(), 16);
+    assert_eq!(bytes(&bench.ok("nonce", &[]), "nonce"), nonce);
 }
 
 #[test]
@@ -919,7 +1025,7 @@ fn unknown_commands_are_mcumgrs_error() {
         let packet = Packet { version: 1, write, command, payload: &[0xa0] };
         bench.smp.run(Ok(&mut bench.device), &packet, &mut [0; ROOM])
     };
-    for command in 26..=255 {
+    for command in 27..=255 {
         assert_eq!(send(false, command), Err(ENOTSUP));
         assert_eq!(send(true, command), Err(ENOTSUP));
     }
@@ -942,7 +1048,10 @@ fn clients_of_version_1_get_mcumgrs_codes() {
 
 #[test]
 fn a_device_that_does_not_open_answers_with_its_error() {
-    let mut smp = Smp::new(Config { group: GROUP, operational: false }, vec![0; 64].leak());
+    let mut smp = Smp::new(
+        Config { group: GROUP, rules: Rules { console: true, peer: false } },
+        vec![0; 64].leak(),
+    );
     let packet = Packet { version: 1, write: false, command: 1, payload: &[0xa0] };
     let mut out = [0; ROOM];
     let device: Result<&mut Device<'_, Sim>, _> = Err(devid_core::Error::Platform(-135));

@@ -2,6 +2,7 @@
 //! Moving bytes about without a panic in sight: what does not fit is left out.
 
 /// Copies as much as both have.
+#[inline(never)]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;

@@ -8,8 +8,9 @@ use core::fmt;
 /// Deepest nesting skipped in a value that nobody asked for.
 pub const MAX_DEPTH: usize = 16;
 
-/// Most unknown keys in one map. They are kept only to refuse repeats.
-pub const MAX_UNKNOWN_KEYS: usize = 32;
+/// Most unknown keys in one map: 256, on a device 32. They are kept only to
+/// refuse repeats, on the stack.
+pub const MAX_UNKNOWN_KEYS: usize = if cfg!(target_os = "none") { 32 } else { 256 };
 
 /// What is wrong with the input, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,10 +117,16 @@ pub enum Key<'a> {
 }
 
 /// The unknown keys met so far in a map, by offset.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct UnknownKeys {
     at: [u32; MAX_UNKNOWN_KEYS],
     len: usize,
+}
+
+impl Default for UnknownKeys {
+    fn default() -> Self {
+        Self { at: [0; MAX_UNKNOWN_KEYS], len: 0 }
+    }
 }
 
 /// Major type and argument (RFC 8949, 3).
@@ -340,6 +347,7 @@ impl<'a> Reader<'a> {
         Ok(Head { major, value })
     }
 
+    #[inline(never)]
     fn take(&mut self, length: u64) -> Result<&'a [u8], Fault> {
         let taken = usize::try_from(length)
             .ok()
@@ -408,6 +416,7 @@ impl HeadBytes {
         Self { bytes, len }
     }
 
+    #[inline(never)]
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }

@@ -144,21 +144,16 @@ pub fn check_anchor(
     Ok(Checked { certificates: 1, validity_checked: now.is_some() })
 }
 
-/// Checks that a certificate's key may sign what is no certificate.
-pub(crate) fn check_signer(
-    certificate: &Certificate<'_>,
-    now: Option<UnixTime>,
-) -> Result<(), Error> {
-    check_validity(certificate, now)?;
-    check_signs(certificate)
-}
-
 fn check_signs(certificate: &Certificate<'_>) -> Result<(), Error> {
     let signs = certificate.key_usage.is_none_or(|usage| usage.digital_signature());
     refuse_unless(signs, Refusal::KeyUsage)
 }
 
-fn check_validity(certificate: &Certificate<'_>, now: Option<UnixTime>) -> Result<(), Error> {
+#[inline(never)]
+pub(crate) fn check_validity(
+    certificate: &Certificate<'_>,
+    now: Option<UnixTime>,
+) -> Result<(), Error> {
     let Some(now) = now else { return Ok(()) };
     refuse_unless(certificate.not_before <= now, Refusal::NotYetValid)?;
     refuse_unless(now <= certificate.not_after, Refusal::Expired)

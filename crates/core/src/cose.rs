@@ -2,7 +2,7 @@
 //! COSE_Sign1 and COSE_Mac0 envelopes (RFC 9052, 4.2 and 6.2), borrowed.
 
 use crate::cbor::{Fault, HeadBytes, Key, Reader, Reason, UnknownKeys, set_once};
-use crate::limits::MAX_CHAIN_CERTS;
+use crate::limits::MAX_X5CHAIN_CERTS;
 
 /// Header labels (RFC 9052, 3.1; RFC 9360, 2).
 mod label {
@@ -57,14 +57,30 @@ pub struct Envelope<'a> {
     pub payload: &'a [u8],
     /// The signature, or the MAC's tag.
     pub signature: &'a [u8],
-    /// Reads the payload, with offsets from the start of the envelope.
-    pub(crate) content: Reader<'a>,
-    /// Offset of the unprotected header's first entry.
+    content: Reader<'a>,
+}
+
+/// An envelope taken apart whose headers nobody has read: all that a device
+/// needs of its own tokens, and of a command whose headers are fixed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: Kind,
+    /// The protected header: the byte string's content, and a reader of it.
+    pub(crate) protected: &'a [u8],
+    inner: Reader<'a>,
+    /// The unprotected header.
+    unprotected: Reader<'a>,
+    /// Offset of its first entry.
     pub(crate) unprotected_at: usize,
     /// Offset behind its last entry.
     pub(crate) unprotected_end: usize,
     /// How many entries it has.
     pub(crate) unprotected_count: u64,
+    /// Whether one of them is an `x5chain`.
+    pub(crate) has_x5chain: bool,
+    pub(crate) payload: &'a [u8],
+    pub(crate) content: Reader<'a>,
+    pub(crate) signature: &'a [u8],
 }
 
 /// The certificates of an `x5chain` header, leaf first (RFC 9360, 2).
@@ -88,6 +104,43 @@ pub struct ToBeSigned<'a> {
 impl<'a> Envelope<'a> {
     /// Decodes a tagged envelope that fills `input`.
     pub fn decode(input: &'a [u8]) -> Result<Self, Fault> {
+        let Frame {
+            kind, protected, mut inner, mut unprotected, payload, content, signature, ..
+        } = Frame::decode(input)?;
+        let mut headers = Headers::default();
+        if !protected.is_empty() {
+            headers.read(&mut inner, Bucket::Protected)?;
+            inner.finish()?;
+        }
+        headers.check_critical()?;
+        headers.read(&mut unprotected, Bucket::Unprotected)?;
+        Ok(Self {
+            kind,
+            protected,
+            algorithm: headers.algorithm,
+            kid: headers.kid,
+            x5chain: headers.x5chain,
+            payload,
+            signature,
+            content,
+        })
+    }
+
+    /// Reads the payload, with offsets from the start of the envelope.
+    pub const fn content(&self) -> Reader<'a> {
+        self.content
+    }
+
+    /// What the signature or MAC is computed over.
+    pub fn to_be_signed(&self) -> ToBeSigned<'a> {
+        ToBeSigned::new(self.kind, self.protected, self.payload)
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Takes a tagged envelope apart that fills `input`.
+    #[inline(never)]
+    pub(crate) fn decode(input: &'a [u8]) -> Result<Self, Fault> {
         let mut reader = Reader::new(input);
         let kind = match reader.tag() {
             Ok(18) => Kind::Sign1,
@@ -100,17 +153,16 @@ impl<'a> Envelope<'a> {
         if reader.array()? != 4 {
             return Err(reader.fault(Reason::Type));
         }
-
-        let mut headers = Headers::default();
-        let (protected, mut inner) = reader.embedded()?;
-        if !protected.is_empty() {
-            headers.read(&mut inner, Bucket::Protected)?;
-            inner.finish()?;
+        let (protected, inner) = reader.embedded()?;
+        let unprotected = reader;
+        let unprotected_count = reader.map()?;
+        let unprotected_at = reader.at();
+        let mut has_x5chain = false;
+        for _ in 0..unprotected_count {
+            has_x5chain |= matches!(reader.key()?, Key::Int(label::X5CHAIN));
+            reader.skip()?;
         }
-        headers.check_critical()?;
-        let (unprotected_at, unprotected_count) = headers.read(&mut reader, Bucket::Unprotected)?;
         let unprotected_end = reader.at();
-
         if reader.is_null() {
             return Err(reader.fault(Reason::Detached));
         }
@@ -120,39 +172,38 @@ impl<'a> Envelope<'a> {
         Ok(Self {
             kind,
             protected,
-            algorithm: headers.algorithm,
-            kid: headers.kid,
-            x5chain: headers.x5chain,
-            payload,
-            signature,
-            content,
+            inner,
+            unprotected,
             unprotected_at,
             unprotected_end,
             unprotected_count,
+            has_x5chain,
+            payload,
+            content,
+            signature,
         })
     }
 
-    /// Reads the payload, with offsets from the start of the envelope.
-    pub const fn content(&self) -> Reader<'a> {
-        self.content
-    }
-
     /// What the signature or MAC is computed over.
-    pub fn to_be_signed(&self) -> ToBeSigned<'a> {
-        ToBeSigned {
-            context: match self.kind {
-                Kind::Sign1 => b"\x84\x6aSignature1",
-                Kind::Mac0 => b"\x84\x64MAC0",
-            },
-            protected_head: HeadBytes::bytes(self.protected.len()),
-            protected: self.protected,
-            payload_head: HeadBytes::bytes(self.payload.len()),
-            payload: self.payload,
-        }
+    pub(crate) fn to_be_signed(self) -> ToBeSigned<'a> {
+        ToBeSigned::new(self.kind, self.protected, self.payload)
     }
 }
 
-impl ToBeSigned<'_> {
+impl<'a> ToBeSigned<'a> {
+    fn new(kind: Kind, protected: &'a [u8], payload: &'a [u8]) -> Self {
+        Self {
+            context: match kind {
+                Kind::Sign1 => b"\x84\x6aSignature1",
+                Kind::Mac0 => b"\x84\x64MAC0",
+            },
+            protected_head: HeadBytes::bytes(protected.len()),
+            protected,
+            payload_head: HeadBytes::bytes(payload.len()),
+            payload,
+        }
+    }
+
     /// The parts, to be hashed in this order.
     pub fn parts(&self) -> [&[u8]; 6] {
         [
@@ -203,7 +254,7 @@ impl<'a> X5Chain<'a> {
             left = reader.array()?;
             match left {
                 0 | 1 => return Err(start.fault(Reason::Value)),
-                _ if left > MAX_CHAIN_CERTS as u64 => return Err(start.fault(Reason::TooMany)),
+                _ if left > MAX_X5CHAIN_CERTS => return Err(start.fault(Reason::TooMany)),
                 _ => {}
             }
         }
@@ -242,11 +293,8 @@ struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Returns the offset of the first entry and how many there are.
-    fn read(&mut self, reader: &mut Reader<'a>, bucket: Bucket) -> Result<(usize, u64), Fault> {
-        let count = reader.map()?;
-        let first = reader.at();
-        for _ in 0..count {
+    fn read(&mut self, reader: &mut Reader<'a>, bucket: Bucket) -> Result<(), Fault> {
+        for _ in 0..reader.map()? {
             let at = reader.at();
             match reader.key()? {
                 Key::Int(label::ALG) if bucket == Bucket::Protected => {
@@ -279,7 +327,7 @@ impl<'a> Headers<'a> {
                 key => self.unknown.skip(reader, key, at)?,
             }
         }
-        Ok((first, count))
+        Ok(())
     }
 
     /// Every label that `crit` lists must be understood and protected. To be

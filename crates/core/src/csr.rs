@@ -12,12 +12,25 @@ use crate::x509::{ECDSA_WITH_SHA256, attribute};
 /// ub-serial-number, ub-organization-name).
 pub const MAX_ATTRIBUTE_CHARS: usize = 64;
 
-/// A buffer of this length takes any request without evidence, in bytes.
-pub const MAX_LEN: usize = 816;
+/// Length of the longest request without evidence, in bytes.
+pub const MAX_LEN: usize = max_len(0);
 
-/// What a chain and the attribute add at most to token, certificates and
-/// request, in bytes.
-pub const EVIDENCE_OVERHEAD: usize = 80;
+/// What the attribute adds at most to a request beside the evidence itself, in
+/// bytes.
+pub const EVIDENCE_OVERHEAD: usize = {
+    let evidence_len = u16::MAX as usize - 2 * MAX_LEN;
+    max_len(evidence_len) - MAX_LEN - evidence_len
+};
+
+/// What the same request can grow by with another signature, in bytes: DER
+/// drops the leading zeros of its two numbers, and a head can be a byte longer.
+pub const SIGNATURE_SPREAD: usize = tlv(MAX_SIGNATURE_LEN) - tlv(tlv(1) + tlv(1)) + 1;
+
+/// Most bytes of a signature's SEQUENCE: each number may need a sign octet.
+const MAX_SIGNATURE_LEN: usize = 2 * tlv(33);
+
+/// Most bytes of a character in UTF-8.
+const MAX_CHAR_LEN: usize = 4;
 
 /// CoAP content format of evidence by RFC 9783's profile.
 pub const CONTENT_FORMAT_RFC9783: u16 = 10003;
@@ -79,7 +92,7 @@ pub fn write<'s>(
     signed(&mut measure, &[0xff; 64]);
     measure.close(request);
     if out.len() < measure.len() {
-        return Err(Error::BufferTooSmall { needed: measure.len() as u32 });
+        return Err(Error::needs(measure.len()));
     }
 
     // The evidence waits at the end of the buffer until its turn comes.
@@ -122,6 +135,33 @@ const fn is_printable(byte: u8) -> bool {
             byte,
             b' ' | b'\'' | b'(' | b')' | b'+' | b',' | b'-' | b'.' | b'/' | b':' | b'=' | b'?'
         )
+}
+
+/// Length of a DER element with so many bytes of contents, fewer than 2^16.
+const fn tlv(contents: usize) -> usize {
+    match contents {
+        ..0x80 => 2 + contents,
+        0x80..0x100 => 3 + contents,
+        _ => 4 + contents,
+    }
+}
+
+/// Length of the longest request with evidence of that length, or with none
+/// for 0, in bytes: [`write`] with the longest subject and signature.
+const fn max_len(evidence_len: usize) -> usize {
+    const fn name(text_len: usize) -> usize {
+        tlv(tlv(tlv(attribute::COMMON_NAME.len()) + tlv(text_len)))
+    }
+    let names = tlv(2 * name(MAX_ATTRIBUTE_CHARS * MAX_CHAR_LEN) + name(MAX_ATTRIBUTE_CHARS));
+    let attributes = if evidence_len == 0 {
+        0
+    } else {
+        // An array of two: the content format and the evidence as a byte string.
+        let record = tlv(1 + 3 + 3 + evidence_len);
+        tlv(tlv(AA_ATTESTATION.len()) + tlv(tlv(tlv(tlv(tlv(CMW.len()) + record)))))
+    };
+    let info = tlv(tlv(1) + names + PublicKey::SPKI_LEN + tlv(attributes));
+    tlv(info + ECDSA_WITH_SHA256.len() + tlv(1 + tlv(MAX_SIGNATURE_LEN)))
 }
 
 /// Writes the CertificationRequestInfo; the evidence lies at `evidence_at`.

@@ -52,6 +52,7 @@ pub struct Outer {
 
 impl<'a> Reader<'a> {
     /// Reads from the start of the whole input.
+    #[inline(never)]
     pub const fn new(input: &'a [u8]) -> Self {
         Self { input, at: 0, end: input.len(), error: malformed(0) }
     }
@@ -209,7 +210,7 @@ impl<'a> Reader<'a> {
 }
 
 const fn malformed(at: usize) -> Error {
-    Error::Malformed { item: Item::Certificate, at: at as u32 }
+    Error::malformed(Item::Certificate, at)
 }
 
 /// Writes elements into a slice.
@@ -253,9 +254,8 @@ impl<'s> Writer<'s> {
     /// All that was written, for as long as the slice lives, or
     /// [`Error::BufferTooSmall`] with the length needed.
     pub fn finish(self) -> Result<&'s [u8], Error> {
-        let needed = self.len as u32;
         let out: &'s [u8] = self.out;
-        out.get(..self.len).ok_or(Error::BufferTooSmall { needed })
+        out.get(..self.len).ok_or(Error::needs(self.len))
     }
 
     /// Writes bytes as they are.

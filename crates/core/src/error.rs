@@ -5,6 +5,9 @@ use core::fmt;
 
 /// Why a device call failed.
 ///
+/// Four bytes, so that a result travels in a register: the device's code is
+/// a tenth shorter for it. Numbers that do not fit stand at their type's limit.
+///
 /// [`Error::code`] is stable across releases; [`Error::errno`] is what the C
 /// API returns (negated).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +23,12 @@ pub enum Error {
     /// The value is longer than the slot's limit, in bytes.
     TooLarge {
         /// The longest value accepted, in bytes.
-        limit: u32,
+        limit: u16,
     },
     /// The caller's buffer is too small and was left untouched.
     BufferTooSmall {
         /// The buffer length that suffices, in bytes.
-        needed: u32,
+        needed: u16,
     },
     /// The slot's policy does not allow this, or no longer since the device was
     /// locked.
@@ -41,12 +44,12 @@ pub enum Error {
         /// What was being read.
         item: Item,
         /// Offset of the first offending byte.
-        at: u32,
+        at: u16,
     },
     /// A certificate, chain or update command was understood and refused.
     Refused(Refusal),
-    /// A PSA status with no better name here, kept as it came.
-    Platform(i32),
+    /// A PSA status with no better name here.
+    Platform(i16),
     /// A rotation of the identity is under way; confirm it or roll it back.
     Busy,
 }
@@ -99,10 +102,18 @@ pub enum Refusal {
     Target = 14,
     /// The update is signed by none of the device's trust anchors.
     UnknownSigner = 15,
-    /// The update would remove the device's last trust anchor.
+    /// No anchor that may command the device would be left.
     LastAnchor = 16,
     /// The update asks for an operation that this device does not know.
     Operation = 17,
+    /// No anchor of the device may command it at this time.
+    NoCommander = 18,
+    /// The time given is before one that the device knows to have passed.
+    TimeFloor = 19,
+    /// The update expires, and the application told no time to check that.
+    NoTime = 20,
+    /// The recovery does not answer this device's last nonce.
+    Nonce = 21,
 }
 
 /// The errno of an [`Error`], by name; numbers are the C library's.
@@ -148,6 +159,21 @@ impl Errno {
 }
 
 impl Error {
+    /// [`Error::BufferTooSmall`] for a length.
+    pub const fn needs(len: usize) -> Self {
+        Self::BufferTooSmall { needed: short(len) }
+    }
+
+    /// [`Error::Malformed`] at an offset.
+    pub const fn malformed(item: Item, at: usize) -> Self {
+        Self::Malformed { item, at: short(at) }
+    }
+
+    /// [`Error::Platform`] for a PSA status.
+    pub const fn platform(status: i32) -> Self {
+        Self::Platform(if status as i16 as i32 == status { status as i16 } else { i16::MIN })
+    }
+
     /// The one table from error to errno.
     pub const fn errno(self) -> Errno {
         match self {
@@ -195,10 +221,14 @@ impl Error {
             Self::TooLarge { limit: n } | Self::BufferTooSmall { needed: n } => n as i32,
             Self::Malformed { at, .. } => at as i32,
             Self::Refused(refusal) => refusal as i32,
-            Self::Platform(status) => status,
+            Self::Platform(status) => status as i32,
             _ => 0,
         }
     }
+}
+
+const fn short(n: usize) -> u16 {
+    if n > u16::MAX as usize { u16::MAX } else { n as u16 }
 }
 
 impl Item {
@@ -232,8 +262,12 @@ impl Refusal {
             Self::Sequence => "the sequence number was used before",
             Self::Target => "meant for another device or group",
             Self::UnknownSigner => "signed by no trust anchor of this device",
-            Self::LastAnchor => "the last trust anchor stays",
+            Self::LastAnchor => "no trust anchor that may command would be left",
             Self::Operation => "an unknown operation",
+            Self::NoCommander => "no trust anchor may command the device",
+            Self::TimeFloor => "before a time that has passed",
+            Self::NoTime => "it expires, and the time is not known",
+            Self::Nonce => "not for the device's last recovery nonce",
         }
     }
 }

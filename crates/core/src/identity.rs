@@ -12,23 +12,23 @@
 //!                               rollback: Settled     rollback: Settled, as before
 //! ```
 //!
-//! Each arrow is one commit. What power interrupts is found at the next start
-//! and finished or undone ([`Device::mount`]); until `confirm` the old key and
-//! chain stand.
+//! Each arrow is one commit, and what destroys something commits its intent
+//! first. What an interruption or an error leaves is finished at the next start
+//! ([`Device::mount`]), or before the identity changes again; until `confirm`
+//! the old key and chain stand.
 
 use crate::chain::{self, Checked};
 use crate::csr::{self, Evidence, Subject};
-use crate::der::Reader;
 use crate::device::Device;
 use crate::error::{Error, Refusal};
 use crate::key::PublicKey;
 use crate::layout::{Half, Kind, SlotDef, SlotId};
 use crate::platform::{KeyId, Platform};
-use crate::state::{Activated, Active, State};
+use crate::state::{Activated, Active, State, Unfinished};
 use crate::store::Held;
 use crate::time::UnixTime;
 use crate::token::TokenIds;
-use crate::x509::Certificate;
+use crate::x509::stored_key;
 
 /// Where an identity stands in a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,21 +58,37 @@ impl<'a, P: Platform> Device<'a, P> {
     /// - [`Error::Busy`]: the pending bank holds a renewal, or what was replaced.
     /// - [`Error::Denied`]: a factory identity of a locked device.
     pub fn generate(&mut self, slot: SlotId) -> Result<PublicKey, Error> {
-        let bank = self.bank(slot)?;
-        self.check_policy(bank.def)?;
-        if self.store.platform.public_key(bank.key)?.is_some() {
-            return Err(Error::AlreadyExists);
-        }
-        if slot.is_pending() {
-            self.public_key(slot.settled())?;
-            if self.store.held(bank.record)? != Held::Empty {
-                return Err(Error::Busy);
+        self.change(|device| {
+            let identity = device.store.layout.find(slot)?.id;
+            device.finish(identity)?;
+            let bank = device.bank(slot)?;
+            device.check_policy(bank.def)?;
+            let is_broken = match device.store.platform.public_key(bank.key) {
+                Ok(None) => false,
+                Ok(Some(_)) => return Err(Error::AlreadyExists),
+                Err(Error::Corrupt) => true,
+                Err(error) => return Err(error),
+            };
+            let holds_chain = device.store.held(bank.record)? != Held::Empty;
+            if slot.is_pending() {
+                device.public_key(slot.settled())?;
+                if holds_chain {
+                    return Err(Error::Busy);
+                }
             }
-        } else {
-            self.recover(slot)?;
-        }
-        self.store.platform.generate(bank.key)?;
-        self.public_key(slot)
+            let mut unchanged = device.state;
+            device.commit(&mut unchanged)?;
+            if holds_chain {
+                // Its key is lost; the new one never had a chain.
+                device.store.erase(bank.record)?;
+            }
+            device.store.was_touched = true;
+            if is_broken {
+                device.store.platform.destroy(bank.key)?;
+            }
+            device.store.platform.generate(bank.key)?;
+            device.public_key(slot)
+        })
     }
 
     /// The public half of an identity's key.
@@ -134,7 +150,8 @@ impl<'a, P: Platform> Device<'a, P> {
     /// the active key.
     ///
     /// Refused unless the leaf certifies the key and each certificate is
-    /// signed by the next, a CA. Validity is checked when `now` is given.
+    /// signed by the next, a CA. Validity is checked at the [time that the
+    /// application told](Device::set_time), else at `now`, else not at all.
     ///
     /// - [`Error::NotFound`]: there is no key, or for a renewal no chain either.
     /// - [`Error::Busy`]: an active chain is not replaced in a rotation.
@@ -145,22 +162,29 @@ impl<'a, P: Platform> Device<'a, P> {
         chain: &[u8],
         now: Option<UnixTime>,
     ) -> Result<Checked, Error> {
-        self.check_policy(self.bank(slot)?.def)?;
-        self.install_authorised(slot, chain, now)
+        self.change(|device| {
+            let identity = device.store.layout.find(slot)?.id;
+            device.finish(identity)?;
+            device.check_policy(device.bank(slot)?.def)?;
+            let mut intent = device.state;
+            device.install_with(slot, chain, now, &mut intent)
+        })
     }
 
     /// An installation for which the policy was checked, or that an update
-    /// commands.
-    pub(crate) fn install_authorised(
+    /// commands, with what else is to change in the state before it.
+    pub(crate) fn install_with(
         &mut self,
         slot: SlotId,
         chain: &[u8],
         now: Option<UnixTime>,
+        intent: &mut State,
     ) -> Result<Checked, Error> {
+        let now = self.now().or(now);
         let bank = self.bank(slot)?;
         let limit = bank.def.max_len;
         if chain.len() > usize::from(limit) {
-            return Err(Error::TooLarge { limit: u32::from(limit) });
+            return Err(Error::TooLarge { limit });
         }
         let public_key = match self.store.platform.public_key(bank.key)? {
             Some(key) => key,
@@ -177,6 +201,7 @@ impl<'a, P: Platform> Device<'a, P> {
             return Err(Error::Busy);
         }
         let checked = chain::check(&mut self.store.platform, chain, Some(&public_key), now)?;
+        self.commit(intent)?;
         if slot.is_pending() && self.store.held(bank.record)? != Held::Empty {
             // An identity takes two banks of storage, never three.
             self.store.erase(bank.record)?;
@@ -193,12 +218,16 @@ impl<'a, P: Platform> Device<'a, P> {
 
     /// Where an identity stands in a rotation.
     pub fn phase(&mut self, slot: SlotId) -> Result<Phase, Error> {
-        if self.active(slot.settled())?.activated().is_some() {
+        let active = self.active(slot.settled())?;
+        if active.activated().is_some() {
             return Ok(Phase::Activated);
+        }
+        if active.unfinished().is_some() {
+            return Ok(Phase::Settled);
         }
         let pending = self.bank(slot.pending())?;
         let is_empty = self.store.held(pending.record)? == Held::Empty
-            && self.store.platform.public_key(pending.key)?.is_none();
+            && !matches!(self.store.platform.public_key(pending.key), Ok(Some(_)));
         Ok(if is_empty { Phase::Settled } else { Phase::Pending })
     }
 
@@ -210,129 +239,165 @@ impl<'a, P: Platform> Device<'a, P> {
     /// - [`Refusal::KeyMismatch`]: the pending chain is over another key.
     /// - [`Error::Denied`]: a factory identity of a locked device.
     pub fn activate(&mut self, slot: SlotId) -> Result<(), Error> {
-        self.check_policy(self.bank(slot)?.def)?;
-        self.activate_authorised(slot, self.state.sequence)
+        self.change(|device| {
+            let identity = device.store.layout.find(slot)?.id;
+            device.finish(identity)?;
+            device.check_policy(device.bank(slot)?.def)?;
+            let mut intent = device.state;
+            device.activate_with(slot, &mut intent)
+        })
     }
 
-    /// Activates together with a sequence number's step.
-    pub(crate) fn activate_authorised(&mut self, slot: SlotId, sequence: u64) -> Result<(), Error> {
+    /// Activates, with what else is to change in the state.
+    pub(crate) fn activate_with(&mut self, slot: SlotId, intent: &mut State) -> Result<(), Error> {
         let active = self.active(slot)?;
         let pending = self.bank(slot.pending())?;
         let (what, key) = match self.store.platform.public_key(pending.key)? {
             Some(key) => (Activated::Rotation, key),
             None => (Activated::Renewal, self.public_key(slot)?),
         };
-        if leaf_key(self.store.read(pending.record)?)? != key {
+        if stored_key(self.store.read(pending.record)?)? != key {
             return Err(Error::Refused(Refusal::KeyMismatch));
         }
-        let mut state = State { sequence, ..self.state };
-        state.set_active(slot, active.activate(what));
-        self.commit(state)
+        intent.set_active(slot, active.activate(what));
+        self.commit(intent)
     }
 
-    /// Ends a rotation: destroys the old key and removes the old chain.
+    /// Ends a rotation: destroys the old key and removes the old chain. Once its
+    /// intent is committed there is no way back; what remains to be done is done
+    /// by the next start, or before the identity changes again.
     ///
-    /// [`Error::NotFound`] where nothing was activated.
+    /// - [`Error::NotFound`]: nothing was activated.
+    /// - [`Error::Corrupt`]: the new key or chain is broken, and the old one is
+    ///   all there is: roll back.
     pub fn confirm(&mut self, slot: SlotId) -> Result<(), Error> {
-        let active = self.active(slot)?;
-        let what = active.activated().ok_or(Error::NotFound)?;
-        let (key, record) = self.idle(slot, active);
-        // The first of these is the commit: from then on there is no way back,
-        // and the next start goes on from here.
-        if what == Activated::Rotation {
-            self.store.platform.destroy(key)?;
-        }
-        self.remove_record(record)?;
-        self.set_active(slot, active.confirmed())
+        self.change(|device| {
+            device.finish(slot)?;
+            let active = device.active(slot)?;
+            active.activated().ok_or(Error::NotFound)?;
+            device.check_whole(slot, active)?;
+            device.set_active(slot, active.emptying())?;
+            device.finish(slot)
+        })
     }
 
     /// Undoes a rotation as far as it went: an activated identity becomes again
     /// what it was, and what was new is dropped.
     ///
-    /// [`Error::NotFound`] where there is no rotation.
+    /// - [`Error::NotFound`]: there is no rotation.
+    /// - [`Error::Corrupt`]: the old key or chain is broken, and the new one is
+    ///   all there is: confirm.
     pub fn rollback(&mut self, slot: SlotId) -> Result<(), Error> {
-        match self.phase(slot)? {
-            Phase::Settled => return Err(Error::NotFound),
-            Phase::Pending => {}
-            Phase::Activated => {
-                let before = self.active(slot)?.previous();
-                self.set_active(slot, before)?;
+        self.change(|device| {
+            device.finish(slot)?;
+            if device.phase(slot)? == Phase::Settled {
+                return Err(Error::NotFound);
             }
+            let active = device.active(slot)?;
+            let before = active.previous();
+            if active.activated().is_some() {
+                device.check_whole(slot, before)?;
+            }
+            device.set_active(slot, before.emptying())?;
+            device.finish(slot)
+        })
+    }
+
+    /// Refuses halves that are broken: the others must stay then. A key may have
+    /// no chain yet.
+    fn check_whole(&mut self, slot: SlotId, active: Active) -> Result<(), Error> {
+        let id = self.store.layout.key(slot, active.key());
+        let key = self.store.platform.public_key(id)?.ok_or(Error::Corrupt)?;
+        match self.store.read(active.chain().of(slot)).and_then(stored_key) {
+            Err(Error::NotFound) => Ok(()),
+            Ok(certified) if certified == key => Ok(()),
+            Ok(_) => Err(Error::Corrupt),
+            Err(error) => Err(error),
         }
-        self.drop_idle(slot)
     }
 
     /// Erases a whole identity that is in no rotation, or its pending bank.
     pub(crate) fn erase_identity(&mut self, slot: SlotId) -> Result<(), Error> {
-        if slot.is_pending() {
-            return match self.phase(slot)? {
-                Phase::Settled => Err(Error::NotFound),
-                Phase::Pending => self.drop_idle(slot.settled()),
-                Phase::Activated => Err(Error::Busy),
-            };
+        let identity = slot.settled();
+        self.finish(identity)?;
+        let active = self.active(identity)?;
+        match (slot.is_pending(), self.phase(identity)?) {
+            (true, Phase::Settled) => return Err(Error::NotFound),
+            // Each step leaves less of a pending bank. So this needs no intent
+            // first, nor the room to write one.
+            (true, Phase::Pending) => {
+                let mut unchanged = self.state;
+                self.commit(&mut unchanged)?;
+                return self.empty(identity, active.key().other(), active.chain().other());
+            }
+            (false, Phase::Settled) => {
+                let bank = self.bank(slot)?;
+                let is_empty = self.store.held(bank.record)? == Held::Empty
+                    && matches!(self.store.platform.public_key(bank.key), Ok(None));
+                if is_empty {
+                    return Err(Error::NotFound);
+                }
+                self.set_active(identity, active.erasing())?;
+            }
+            (true, Phase::Activated) | (false, Phase::Pending | Phase::Activated) => {
+                return Err(Error::Busy);
+            }
         }
-        if self.phase(slot)? != Phase::Settled {
-            return Err(Error::Busy);
+        self.finish(identity)
+    }
+
+    /// Finishes what was begun with an identity, if anything was.
+    pub(crate) fn finish(&mut self, slot: SlotId) -> Result<(), Error> {
+        let active = self.active(slot)?;
+        match active.unfinished() {
+            None => Ok(()),
+            Some(Unfinished::Emptying) => {
+                self.empty(slot, active.key().other(), active.chain().other())?;
+                self.set_active(slot, active.confirmed())
+            }
+            Some(Unfinished::Erasing) => {
+                let mut left = Active::default();
+                for half in Half::BOTH {
+                    self.empty(slot, half, half)?;
+                }
+                let first = self.store.layout.key(slot, Half::First);
+                if !matches!(self.store.platform.public_key(first), Ok(None)) {
+                    // A broken key that cannot be destroyed: its place stays taken.
+                    left = Active::settled(Half::Second, Half::First);
+                }
+                self.set_active(slot, left)
+            }
         }
-        let bank = self.bank(slot)?;
-        let had_key = self.store.platform.public_key(bank.key)?.is_some();
-        if had_key {
-            self.store.platform.destroy(bank.key)?;
+    }
+
+    /// Empties halves of an identity. The chain first: a key without one is a
+    /// rotation begun, a chain without its key would be nothing.
+    fn empty(&mut self, slot: SlotId, key: Half, chain: Half) -> Result<(), Error> {
+        self.store.was_touched = true;
+        match self.store.erase(chain.of(slot)) {
+            Ok(()) | Err(Error::NotFound) => {}
+            Err(error) => return Err(error),
         }
-        match self.store.erase(bank.record) {
-            Err(Error::NotFound) if had_key => Ok(()),
+        match self.store.platform.destroy(self.store.layout.key(slot, key)) {
+            // Nobody can use it, nor could before.
+            Err(Error::Corrupt) => Ok(()),
             result => result,
         }
     }
 
-    /// Removes all of an identity, whatever its phase.
-    pub(crate) fn wipe(&mut self, slot: SlotId) -> Result<(), Error> {
-        for half in Half::BOTH {
-            self.store.platform.destroy(self.store.layout.key(slot, half))?;
-            self.remove_record(half.of(slot))?;
-        }
-        Ok(())
-    }
-
-    /// Finishes or undoes what power interrupted in an identity.
-    pub(crate) fn recover(&mut self, slot: SlotId) -> Result<(), Error> {
-        let active = self.active(slot)?;
-        match active.activated() {
-            Some(what) => {
-                let (key, record) = self.idle(slot, active);
-                let confirming = match what {
-                    Activated::Rotation => self.store.platform.public_key(key)?.is_none(),
-                    Activated::Renewal => self.store.held(record)? == Held::Empty,
-                };
-                if confirming { self.confirm(slot) } else { Ok(()) }
-            }
-            None => {
-                // A chain that an erase left without its key.
-                let bank = self.bank(slot)?;
-                let orphan = matches!(self.store.held(bank.record)?, Held::Value { .. })
-                    && self.store.platform.public_key(bank.key)?.is_none();
-                if orphan { self.store.erase(bank.record) } else { Ok(()) }
-            }
-        }
-    }
-
     /// The halves that make a whole identity, where the state does not say.
-    pub(crate) fn find_active(&mut self, slot: SlotId) -> Result<Active, Error> {
+    pub(crate) fn find_active(&mut self, slot: SlotId) -> Active {
         for key in Half::BOTH {
             let id = self.store.layout.key(slot, key);
-            let Some(public_key) = self.store.platform.public_key(id)? else { continue };
+            let Ok(Some(public_key)) = self.store.platform.public_key(id) else { continue };
             for chain in Half::BOTH {
-                let is_over_key = match self.store.read(chain.of(slot)) {
-                    Ok(der) => leaf_key(der)? == public_key,
-                    Err(Error::NotFound | Error::Corrupt) => false,
-                    Err(error) => return Err(error),
-                };
-                if is_over_key {
-                    return Ok(Active::settled(key, chain));
+                let certified = self.store.read(chain.of(slot)).and_then(stored_key);
+                if certified == Ok(public_key) {
+                    return Active::settled(key, chain);
                 }
             }
         }
-        Ok(Active::default())
+        Active::default()
     }
 
     /// The bank whose key waits for a chain: the pending one where it has a key.
@@ -360,7 +425,7 @@ impl<'a, P: Platform> Device<'a, P> {
             let key = self.store.layout.key(def.id, active.key());
             return Ok(Bank { def, key, record: active.chain().of(def.id) });
         }
-        if active.activated().is_some() {
+        if active.activated().is_some() || active.unfinished().is_some() {
             return Err(Error::Busy);
         }
         let (key, record) = self.idle(def.id, active);
@@ -379,31 +444,11 @@ impl<'a, P: Platform> Device<'a, P> {
     fn set_active(&mut self, slot: SlotId, active: Active) -> Result<(), Error> {
         let mut state = self.state;
         state.set_active(slot, active);
-        self.commit(state)
+        self.commit(&mut state)
     }
 
     /// The key and the chain that are not the active ones.
     fn idle(&self, slot: SlotId, active: Active) -> (KeyId, SlotId) {
         (self.store.layout.key(slot, active.key().other()), active.chain().other().of(slot))
     }
-
-    /// Empties the pending bank. The chain first: a key without one is a
-    /// rotation begun, a chain without its key would be nothing.
-    fn drop_idle(&mut self, slot: SlotId) -> Result<(), Error> {
-        let (key, record) = self.idle(slot, self.active(slot)?);
-        self.remove_record(record)?;
-        self.store.platform.destroy(key)
-    }
-
-    fn remove_record(&mut self, record: SlotId) -> Result<(), Error> {
-        match self.store.erase(record) {
-            Err(Error::NotFound) => Ok(()),
-            result => result,
-        }
-    }
-}
-
-/// The key of a stored chain's leaf.
-fn leaf_key(chain: &[u8]) -> Result<PublicKey, Error> {
-    Ok(Certificate::read(&mut Reader::new(chain))?.public_key)
 }

@@ -58,6 +58,7 @@ impl PublicKey {
     }
 
     /// The DER SubjectPublicKeyInfo (RFC 5480).
+    #[inline(never)]
     pub fn spki(&self) -> [u8; Self::SPKI_LEN] {
         let mut out = [0; Self::SPKI_LEN];
         let (prefix, point) = out.split_at_mut(SPKI_PREFIX.len());

@@ -2,10 +2,11 @@
 //! Which slots a device has. Ids never change their meaning after a release.
 
 use crate::error::Error;
-use crate::platform::{AssetId, KeyId};
+use crate::platform::{AssetId, KeyId, Service};
+use crate::time::UnixTime;
 
 /// A slot's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub u8);
 
 /// Set in the id of an identity's pending bank, and of its second half in
@@ -44,6 +45,31 @@ pub enum Kind {
     Data = 4,
 }
 
+/// What a trust anchor is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Purpose {
+    /// It commands the device: it signs updates.
+    #[default]
+    Commands = 1,
+    /// It certifies the peers of TLS connections.
+    Tls = 2,
+    /// Both.
+    Both = 3,
+}
+
+impl Purpose {
+    /// Whether the anchor commands the device.
+    pub const fn commands(self) -> bool {
+        matches!(self, Self::Commands | Self::Both)
+    }
+
+    /// Whether the anchor certifies TLS peers.
+    pub const fn tls(self) -> bool {
+        matches!(self, Self::Tls | Self::Both)
+    }
+}
+
 /// Who may change a slot, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -69,6 +95,20 @@ pub struct SlotDef<'a> {
     pub secret: bool,
     /// Longest value, in bytes.
     pub max_len: u16,
+    /// What an anchor is for; nothing elsewhere.
+    pub purpose: Purpose,
+}
+
+impl SlotDef<'_> {
+    /// The same slot for an anchor of that purpose.
+    pub const fn purpose(self, purpose: Purpose) -> Self {
+        Self { purpose, ..self }
+    }
+
+    /// Whether what the slot holds may command the device.
+    pub(crate) fn commands(&self) -> bool {
+        self.kind == Kind::Anchor && self.purpose.commands()
+    }
 }
 
 /// A device's slots and where their assets and keys live.
@@ -76,6 +116,11 @@ pub struct SlotDef<'a> {
 pub struct Layout<'a> {
     /// The slots, in the order they are listed.
     pub slots: &'a [SlotDef<'a>],
+    /// The service that keeps the slots' values.
+    pub storage: Service,
+    /// The services that keep the two copies of the device's state: ITS and PS
+    /// where there are both.
+    pub state: [Service; 2],
     /// First storage uid; the layout uses the 4096 from there.
     pub asset_base: u32,
     /// First key id; the layout uses the 512 from there.
@@ -83,6 +128,11 @@ pub struct Layout<'a> {
     /// The group that updates may name instead of this one device; empty for
     /// none.
     pub group: &'a str,
+    /// When the firmware was built.
+    pub built: UnixTime,
+    /// How far beyond the build, or the latest command, the application's time
+    /// can raise the [time floor](crate::device::Device::set_time), in seconds.
+    pub time_bound: u32,
 }
 
 /// The slots that Kconfig's defaults give, and the simulator's.
@@ -97,14 +147,18 @@ pub const STANDARD: Layout<'static> = Layout {
         slot(0x31, "endpoint", Kind::Data, Policy::Operational, false, 256),
         slot(0x32, "secret", Kind::Data, Policy::Operational, true, 256),
     ],
+    storage: Service::Ps,
+    state: [Service::Its, Service::Ps],
     asset_base: 0x2c00_4000,
     key_base: 0x3000_4000,
     group: "",
+    built: UnixTime(1_790_000_000),
+    time_bound: 2 * 365 * 86_400,
 };
 
-/// The record of the device's own state; no slot of a layout.
-pub(crate) const STATE: SlotDef<'static> =
-    slot(0xf0, "state", Kind::Data, Policy::Factory, false, crate::state::LEN as u16);
+/// First uid of the copies of the device's state, from the layout's first. The
+/// first format had its records of the state at 0xf00 and 0xf08.
+const STATE: u32 = 0xf20;
 
 /// Where [`Device::status`](crate::device::Device::status) tries whether
 /// there is room.
@@ -119,7 +173,7 @@ pub const fn slot(
     secret: bool,
     max_len: u16,
 ) -> SlotDef<'_> {
-    SlotDef { id: SlotId(id), name, kind, policy, secret, max_len }
+    SlotDef { id: SlotId(id), name, kind, policy, secret, max_len, purpose: Purpose::Commands }
 }
 
 impl<'a> Layout<'a> {
@@ -138,11 +192,11 @@ impl<'a> Layout<'a> {
         self.slots.iter().filter(|def| def.kind == Kind::Identity)
     }
 
-    /// All that is stored as records: the slots in the layout's order, the
-    /// identities' second halves, and the device's state.
+    /// All that is stored as records: the slots in the layout's order and the
+    /// identities' second halves.
     pub(crate) fn records(&self) -> impl Iterator<Item = SlotDef<'a>> + use<'a> {
         let second = |def: &SlotDef<'a>| SlotDef { id: Half::Second.of(def.id), ..*def };
-        self.slots.iter().copied().chain(self.identities().map(second)).chain([STATE])
+        self.slots.iter().copied().chain(self.identities().map(second))
     }
 
     /// The longest value any slot takes, in bytes.
@@ -160,7 +214,15 @@ impl<'a> Layout<'a> {
 
     /// Asset of part `part` of bank `bank` of a slot.
     pub(crate) fn asset(&self, slot: SlotId, bank: Bank, part: usize) -> AssetId {
-        AssetId(self.asset_base + u32::from(slot.0) * 16 + bank as u32 * 8 + part as u32)
+        let uid = self.asset_base + u32::from(slot.0) * 16 + bank as u32 * 8 + part as u32;
+        AssetId { service: self.storage, uid }
+    }
+
+    /// Asset of a copy of the device's state, or the spare place of that copy.
+    pub(crate) fn state_copy(&self, copy: usize, spare: bool) -> AssetId {
+        let service = if copy == 0 { self.state[0] } else { self.state[1] };
+        let place = 2 * u32::from(spare) + copy as u32;
+        AssetId { service, uid: self.asset_base + STATE + place }
     }
 
     /// Key of one half of an identity.

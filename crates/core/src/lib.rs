@@ -7,10 +7,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod anchor;
 pub mod bound;
 mod bytes;
 pub mod cbor;
 pub mod chain;
+mod copies;
 pub mod cose;
 pub mod csr;
 pub mod der;

@@ -1,13 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the core needs from the world, in four traits. `devid-psa` implements
+//! What the core needs from the world, in five traits. `devid-psa` implements
 //! them over PSA; `devid-sim` in software.
 
 use crate::error::Error;
 use crate::key::{PublicKey, Signature};
 
-/// Id of one storage asset (a PSA storage uid below 2^30).
+/// A PSA storage service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AssetId(pub u32);
+#[repr(u8)]
+pub enum Service {
+    /// Internal Trusted Storage; TF-M keeps keys there, too.
+    Its = 0,
+    /// Protected Storage.
+    Ps = 1,
+}
+
+/// Id of one storage asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AssetId {
+    /// The service that keeps it.
+    pub service: Service,
+    /// Its PSA storage uid there, below 2^30.
+    pub uid: u32,
+}
 
 /// Id of one persistent key (a PSA key id in the user range).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,7 +50,7 @@ pub trait Storage {
     fn remove(&mut self, id: AssetId) -> Result<(), Error>;
 }
 
-/// Persistent, non-exportable P-256 keys for ECDSA with SHA-256.
+/// Persistent, non-exportable P-256 keys for ECDSA with SHA-256, and random bytes.
 pub trait Keys {
     /// Makes a key. [`Error::AlreadyExists`] where the id is taken.
     fn generate(&mut self, id: KeyId) -> Result<(), Error>;
@@ -48,6 +63,9 @@ pub trait Keys {
 
     /// Destroys a key; one that does not exist is no error.
     fn destroy(&mut self, id: KeyId) -> Result<(), Error>;
+
+    /// Fills a buffer with bytes that nobody can predict.
+    fn random(&mut self, out: &mut [u8]) -> Result<(), Error>;
 }
 
 /// Computations on public values.
@@ -65,6 +83,13 @@ pub trait Crypto {
     ) -> Result<bool, Error>;
 }
 
+/// Time that passes. What time it is, the application tells
+/// ([`Device::set_time`](crate::device::Device::set_time)).
+pub trait Clock {
+    /// Seconds since the start; they never go back.
+    fn uptime(&mut self) -> u32;
+}
+
 /// PSA initial attestation.
 pub trait Attestation {
     /// Length of the token for a challenge of that length, in bytes.
@@ -78,6 +103,6 @@ pub trait Attestation {
 }
 
 /// A whole platform.
-pub trait Platform: Storage + Keys + Crypto + Attestation {}
+pub trait Platform: Storage + Keys + Crypto + Clock + Attestation {}
 
-impl<T: Storage + Keys + Crypto + Attestation> Platform for T {}
+impl<T: Storage + Keys + Crypto + Clock + Attestation> Platform for T {}

@@ -23,7 +23,7 @@
 
 use crate::error::Error;
 use crate::layout::{Kind, SlotDef, SlotId};
-use crate::limits::MAX_PARTS;
+use crate::limits::{MAX_PARTS, MAX_VALUE_LEN};
 use crate::platform::{Crypto, Digest};
 
 /// Length of a record's header, in bytes.
@@ -98,7 +98,8 @@ impl Header {
         let sound = header.encode(digest) == *head
             && (1..=MAX_PARTS).contains(&usize::from(parts))
             && header.generation != 0
-            && header.len <= u32::from(def.max_len);
+            // A slot's limit may have been higher when it was written.
+            && header.len <= MAX_VALUE_LEN as u32;
         if sound { HeaderRead::Good(header, *digest) } else { HeaderRead::Bad }
     }
 }
@@ -158,8 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn a_length_beyond_the_slots_limit_is_bad() {
-        let bytes = Header { len: 65, ..HEADER }.encode(&[9; 32]);
+    fn a_length_beyond_the_slots_limit_is_read_and_one_beyond_all_limits_is_bad() {
+        let long = Header { len: 65, ..HEADER };
+        assert_eq!(Header::decode(&long.encode(&[9; 32]), &DEF), HeaderRead::Good(long, [9; 32]));
+        let bytes = Header { len: MAX_VALUE_LEN as u32 + 1, ..HEADER }.encode(&[9; 32]);
         assert_eq!(Header::decode(&bytes, &DEF), HeaderRead::Bad);
     }
 }

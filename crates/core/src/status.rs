@@ -2,7 +2,7 @@
 //! Readiness: what is missing or wrong with a device, as a numbered list.
 
 use crate::chain::{self, Chain};
-use crate::device::Device;
+use crate::device::{Condition, Device};
 use crate::error::{Error, Refusal};
 use crate::identity::Phase;
 use crate::key::PublicKey;
@@ -28,7 +28,7 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Problem {
-    /// The device's own state is corrupt: it counts as locked and takes no update.
+    /// The device has lost its state: it is locked, and takes a recovery alone.
     StateCorrupt = 1,
     /// A record fails its digest.
     RecordCorrupt = 2,
@@ -44,11 +44,15 @@ pub enum Problem {
     Expired = 7,
     /// A certificate is not valid yet.
     NotYetValid = 8,
+    /// An identity's key cannot be read.
+    KeyCorrupt = 9,
+    /// The device is locked, and no anchor may command it at this time.
+    NoCommander = 10,
     /// A certificate expires within 30 days.
     ExpiresSoon = 64,
     /// No time was given: the validity of certificates was not checked.
     ValidityNotChecked = 65,
-    /// There is no trust anchor: no update can be authorised.
+    /// No trust anchor may command the device at this time: it cannot be locked.
     NoAnchor = 66,
     /// The factory's slots can still be written.
     Unlocked = 67,
@@ -64,6 +68,12 @@ pub enum Problem {
     NoAttestation = 72,
     /// The attestation key has no chain: a verifier needs a record of the device.
     NoIakChain = 73,
+    /// The value is longer than the slot's limit is now.
+    TooLong = 74,
+    /// A copy of the device's state decayed, and was written again.
+    StateRepaired = 75,
+    /// A change of the identity was begun and cannot be finished.
+    Unfinished = 76,
 }
 
 /// How much a problem matters.
@@ -85,7 +95,7 @@ impl Problem {
     /// The problem in words.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::StateCorrupt => "the device's state is corrupt",
+            Self::StateCorrupt => "the device has lost its state",
             Self::RecordCorrupt => "the record is corrupt",
             Self::NoKey => "no key",
             Self::NoChain => "no certificate",
@@ -95,7 +105,9 @@ impl Problem {
             Self::NotYetValid => "a certificate is not valid yet",
             Self::ExpiresSoon => "a certificate expires within 30 days",
             Self::ValidityNotChecked => "validity not checked, for no time was given",
-            Self::NoAnchor => "no trust anchor",
+            Self::KeyCorrupt => "the key cannot be read",
+            Self::NoCommander => "locked, and no trust anchor may command",
+            Self::NoAnchor => "no trust anchor may command",
             Self::Unlocked => "not locked",
             Self::DummyProvisioning => "TF-M's dummy provisioning",
             Self::DevelopmentIak => "a development attestation key",
@@ -103,13 +115,17 @@ impl Problem {
             Self::NotConfirmed => "activated and not confirmed",
             Self::NoAttestation => "no attestation",
             Self::NoIakChain => "no chain over the attestation key",
+            Self::TooLong => "longer than the slot's limit",
+            Self::StateRepaired => "a copy of the state decayed and was repaired",
+            Self::Unfinished => "a change was begun and is not finished",
         }
     }
 }
 
 impl<P: Platform> Device<'_, P> {
     /// Looks for all that is missing or wrong and reports it, in the layout's
-    /// order and the device's own last. Validity is checked when `now` is given.
+    /// order and the device's own last. Validity is checked at `now`, else at the
+    /// [time that the application told](Device::set_time), else not at all.
     ///
     /// Whether there is room for a rotation is tried, by a record and a key that
     /// are removed again: not something to call in a loop.
@@ -120,6 +136,7 @@ impl<P: Platform> Device<'_, P> {
         now: Option<UnixTime>,
         report: &mut dyn FnMut(Finding),
     ) -> Result<(), Error> {
+        let now = now.or_else(|| self.now());
         let mut has_certificates = false;
         let mut in_rotation = false;
         for def in self.store.layout.slots {
@@ -135,17 +152,25 @@ impl<P: Platform> Device<'_, P> {
                 if phase == Phase::Activated {
                     found(Problem::NotConfirmed);
                 }
+                if self.state.active(def.id).unfinished().is_some() {
+                    found(Problem::Unfinished);
+                }
             }
         }
         let mut found = |problem| report(Finding { problem, slot: None });
-        if self.state.lost {
+        if self.in_doubt {
+            found(Problem::Unfinished);
+        } else if self.condition == Condition::Lost {
             found(Problem::StateCorrupt);
+        }
+        if self.was_repaired {
+            found(Problem::StateRepaired);
         }
         if has_certificates && now.is_none() {
             found(Problem::ValidityNotChecked);
         }
-        if self.anchors().next().is_none() {
-            found(Problem::NoAnchor);
+        if !self.has_commander(None) {
+            found(if self.state.locked { Problem::NoCommander } else { Problem::NoAnchor });
         }
         if !self.state.locked {
             found(Problem::Unlocked);
@@ -164,8 +189,10 @@ impl<P: Platform> Device<'_, P> {
             Err(Error::NotSupported) => found(Problem::NoAttestation),
             Err(error) => return Err(error),
         }
-        // A rotation under way holds already what is to be tried.
-        if !in_rotation && !self.has_headroom()? {
+        // A rotation under way holds already what is to be tried; a device that
+        // was never written to stays so.
+        let has_lived = self.condition != Condition::New;
+        if has_lived && !in_rotation && !self.has_headroom()? {
             found(Problem::StorageHeadroom);
         }
         Ok(())
@@ -182,10 +209,12 @@ impl<P: Platform> Device<'_, P> {
             Kind::Identity => match self.public_key(def.id) {
                 Ok(key) => Some(key),
                 // Operational identities come and go.
-                Err(Error::NotFound) => {
-                    return Ok((def.policy == Policy::Factory).then_some(Problem::NoKey));
+                Err(Error::NotFound) if def.policy == Policy::Factory => {
+                    return Ok(Some(Problem::NoKey));
                 }
-                Err(error) => return Err(error),
+                Err(Error::NotFound) if held == Held::Empty => return Ok(None),
+                Err(Error::NotFound) => return Ok(Some(Problem::NoKey)),
+                Err(_) => return Ok(Some(Problem::KeyCorrupt)),
             },
             Kind::Chain => self.store.platform.iak_public_key().ok(),
             Kind::Anchor | Kind::Data => None,
@@ -194,6 +223,9 @@ impl<P: Platform> Device<'_, P> {
             (Held::Corrupt, _) => Some(Problem::RecordCorrupt),
             (Held::Empty, Kind::Identity) => Some(Problem::NoChain),
             (Held::Empty, Kind::Chain) => Some(Problem::NoIakChain),
+            (Held::Value { header, .. }, _) if header.len > u32::from(def.max_len) => {
+                Some(Problem::TooLong)
+            }
             (Held::Empty, _) | (Held::Value { .. }, Kind::Data) => None,
             (Held::Value { .. }, kind) => {
                 return self.certificates_problem(def.id, kind, key.as_ref(), now);
@@ -210,8 +242,7 @@ impl<P: Platform> Device<'_, P> {
     ) -> Result<Option<Problem>, Error> {
         let len = match self.read(slot) {
             Ok(value) => value.len(),
-            Err(Error::Corrupt) => return Ok(Some(Problem::RecordCorrupt)),
-            Err(error) => return Err(error),
+            Err(_) => return Ok(Some(Problem::RecordCorrupt)),
         };
         let der = self.store.scratch.get(..len).unwrap_or_default();
         let platform = &mut self.store.platform;
@@ -241,6 +272,7 @@ impl<P: Platform> Device<'_, P> {
 
     /// Tries whether another identity's chain and key find room.
     fn has_headroom(&mut self) -> Result<bool, Error> {
+        self.end_probe()?;
         let tried = self.probe();
         self.end_probe()?;
         match tried {

@@ -34,6 +34,8 @@ enum Found {
     /// The beginning of a record whose writing was cut off.
     Torn,
     Bad,
+    /// Storage did not give it now; it may hold a value.
+    Unread,
     Good(Header),
 }
 
@@ -43,6 +45,10 @@ pub(crate) struct Store<'a, P> {
     pub(crate) layout: Layout<'a>,
     /// Long enough for any record of the layout; every value passes through it.
     pub(crate) scratch: &'a mut [u8],
+    /// Whether a change was begun: set with the first write or removal.
+    pub(crate) was_touched: bool,
+    /// Whether storage did not give something that it may give another time.
+    pub(crate) has_unread: bool,
     /// In the order of [`Layout::records`].
     held: Vec<Held, MAX_RECORDS>,
 }
@@ -59,17 +65,28 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         if longest > MAX_VALUE_LEN || scratch.len() < HEADER_LEN + longest || parts > MAX_PARTS {
             return Err(Error::InvalidArgument);
         }
-        Ok(Self { platform, layout, scratch, held: Vec::new() })
+        Ok(Self {
+            platform,
+            layout,
+            scratch,
+            was_touched: false,
+            has_unread: false,
+            held: Vec::new(),
+        })
     }
 
-    /// Finds every slot's value and sweeps what interrupted writes left.
-    pub(crate) fn mount(&mut self) -> Result<(), Error> {
+    /// Finds every slot's value, and sweeps what interrupted writes left where
+    /// that is wanted. Tells whether there is anything at all.
+    pub(crate) fn mount(&mut self, sweeps: bool) -> Result<bool, Error> {
         self.held.clear();
+        let mut has_traces = false;
         for def in self.layout.records() {
-            let held = self.mount_slot(&def)?;
+            let banks = Bank::BOTH.map(|bank| self.find_bank(&def, bank, 0));
+            has_traces |= banks != [Found::Nothing; 2];
+            let held = self.judge(&def, banks, sweeps);
             self.held.push(held).map_err(|_| Error::InvalidArgument)?;
         }
-        Ok(())
+        Ok(has_traces)
     }
 
     pub(crate) fn held(&self, slot: SlotId) -> Result<Held, Error> {
@@ -87,6 +104,12 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
     /// its length. Needs room for the record's header too.
     pub(crate) fn read_at(&mut self, slot: SlotId, at: usize) -> Result<usize, Error> {
         let (_, def) = self.find(slot)?;
+        if self.has_unread && self.held(slot)? == Held::Corrupt {
+            // Storage did not give it then; it may now.
+            let banks = Bank::BOTH.map(|bank| self.find_bank(&def, bank, at));
+            let held = self.judge(&def, banks, false);
+            self.set_held(slot, held);
+        }
         let bank = match self.held(slot)? {
             Held::Empty => return Err(Error::NotFound),
             Held::Corrupt => return Err(Error::Corrupt),
@@ -114,16 +137,45 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
             return Err(Error::InvalidArgument);
         }
         if value.len() > usize::from(def.max_len) {
-            return Err(Error::TooLarge { limit: u32::from(def.max_len) });
+            return Err(Error::TooLarge { limit: def.max_len });
         }
         let before = self.held(slot)?;
         let (bank, generation) = match before {
             Held::Value { bank, header } => (bank.other(), next_generation(header.generation)),
             Held::Empty | Held::Corrupt => (Bank::A, 1),
         };
+        let header = self.seal(&def, generation, value)?;
+        let bank = match self.write_bank(&def, bank, &header) {
+            // The bank is broken for good. The other one will do, where the
+            // value there is replaced whole.
+            Err(Error::Corrupt) if self.is_replaceable(before, &header) => {
+                self.write_bank(&def, bank.other(), &header)?;
+                bank.other()
+            }
+            result => result.map(|()| bank)?,
+        };
+        self.set_held(slot, Held::Value { bank, header });
+
+        // Past the commit: a removal that fails is made good by the next write
+        // to that bank, or when the store opens.
+        match before {
+            Held::Empty => {}
+            Held::Value { bank: old, .. } if old == bank => {}
+            Held::Value { .. } | Held::Corrupt => {
+                let _ = self.platform.remove(self.layout.asset(slot, bank.other(), 0));
+                if before == Held::Corrupt {
+                    self.sweep(slot, bank.other(), 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a record together in the scratch buffer.
+    fn seal(&mut self, def: &SlotDef<'_>, generation: u32, value: &[u8]) -> Result<Header, Error> {
         let header = Header {
             kind: def.kind,
-            slot,
+            slot: def.id,
             parts: self.parts(value.len()) as u8,
             generation,
             len: value.len() as u32,
@@ -136,42 +188,51 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         let (head, body) = record.split_at_mut(HEADER_LEN);
         copy(head, &header.encode(&digest));
         copy(body, value);
+        Ok(header)
+    }
 
-        // The head comes last: it is the commit.
-        let piece = self.platform.max_asset_len();
+    /// Writes the record in the scratch buffer to a bank. The head comes last:
+    /// it is the commit.
+    fn write_bank(&mut self, def: &SlotDef<'_>, bank: Bank, header: &Header) -> Result<(), Error> {
+        self.was_touched = true;
+        let record = self.scratch.get(..HEADER_LEN + header.len as usize).unwrap_or_default();
+        let piece = self.platform.max_asset_len().max(1);
         for (part, bytes) in record.chunks(piece).enumerate().rev() {
-            if let Err(error) = self.platform.set(self.layout.asset(slot, bank, part), bytes) {
-                self.sweep(slot, bank, 1);
-                return Err(error);
-            }
-        }
-        self.set_held(slot, Held::Value { bank, header });
-
-        // Past the commit: a removal that fails is made good by the next write
-        // to that bank, or when the store opens.
-        match before {
-            Held::Empty => {}
-            Held::Value { bank, .. } => {
-                let _ = self.platform.remove(self.layout.asset(slot, bank, 0));
-            }
-            Held::Corrupt => {
-                let _ = self.platform.remove(self.layout.asset(slot, bank.other(), 0));
-                self.sweep(slot, bank.other(), 1);
-            }
+            self.platform.set(self.layout.asset(def.id, bank, part), bytes)?;
         }
         Ok(())
     }
 
+    /// Whether a record can be written over what its slot holds, in one step.
+    fn is_replaceable(&self, before: Held, header: &Header) -> bool {
+        match before {
+            Held::Empty | Held::Corrupt => true,
+            Held::Value { header: old, .. } => old.parts == 1 && header.parts == 1,
+        }
+    }
+
     /// Removes a slot's value, or what is left of it.
     pub(crate) fn erase(&mut self, slot: SlotId) -> Result<(), Error> {
-        let last = match self.held(slot)? {
+        let (_, def) = self.find(slot)?;
+        let (last, generation) = match self.held(slot)? {
             Held::Empty => return Err(Error::NotFound),
-            Held::Corrupt => Bank::A,
-            Held::Value { bank, .. } => bank,
+            Held::Corrupt => (Bank::A, 0),
+            Held::Value { bank, header } => (bank, header.generation),
         };
+        self.was_touched = true;
         // The older bank first, should it still be there: it must not come back.
-        self.platform.remove(self.layout.asset(slot, last.other(), 0))?;
-        self.platform.remove(self.layout.asset(slot, last, 0))?;
+        for bank in [last.other(), last] {
+            match self.platform.remove(self.layout.asset(slot, bank, 0)) {
+                // The bank is broken for good: a record without a value in the
+                // other says that there is none.
+                Err(Error::Corrupt) => {
+                    let header = self.seal(&def, next_generation(generation), &[])?;
+                    self.write_bank(&def, bank.other(), &header)?;
+                    break;
+                }
+                result => result?,
+            }
+        }
         self.set_held(slot, Held::Empty);
         for bank in Bank::BOTH {
             self.sweep(slot, bank, 1);
@@ -193,27 +254,39 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         }
     }
 
-    fn mount_slot(&mut self, def: &SlotDef<'_>) -> Result<Held, Error> {
-        let a = self.read_bank(def, Bank::A, 0)?;
-        let b = self.read_bank(def, Bank::B, 0)?;
+    fn find_bank(&mut self, def: &SlotDef<'_>, bank: Bank, at: usize) -> Found {
+        self.read_bank(def, bank, at).unwrap_or_else(|_| {
+            self.has_unread = true;
+            Found::Unread
+        })
+    }
+
+    fn judge(&mut self, def: &SlotDef<'_>, [a, b]: [Found; 2], sweeps: bool) -> Held {
         let (bank, header) = match (a, b) {
             (Found::Good(a), Found::Good(b)) if is_newer(b.generation, a.generation) => {
                 (Bank::B, b)
             }
             (Found::Good(header), _) => (Bank::A, header),
             (_, Found::Good(header)) => (Bank::B, header),
-            (Found::Bad, _) | (_, Found::Bad) => return Ok(Held::Corrupt),
+            (Found::Bad | Found::Unread, _) | (_, Found::Bad | Found::Unread) => {
+                return Held::Corrupt;
+            }
             (Found::Nothing | Found::Torn, Found::Nothing | Found::Torn) => {
-                for (bank, found) in [(Bank::A, a), (Bank::B, b)] {
-                    self.sweep(def.id, bank, if found == Found::Torn { 0 } else { 1 });
+                if sweeps {
+                    for (bank, found) in [(Bank::A, a), (Bank::B, b)] {
+                        self.sweep(def.id, bank, if found == Found::Torn { 0 } else { 1 });
+                    }
                 }
-                return Ok(Held::Empty);
+                return Held::Empty;
             }
         };
         let other = if bank == Bank::A { b } else { a };
-        self.sweep(def.id, bank.other(), if other == Found::Nothing { 1 } else { 0 });
-        self.sweep(def.id, bank, usize::from(header.parts));
-        Ok(Held::Value { bank, header })
+        // What is unread may be the newer value: it is not swept.
+        if sweeps && other != Found::Unread {
+            self.sweep(def.id, bank.other(), if other == Found::Nothing { 1 } else { 0 });
+            self.sweep(def.id, bank, usize::from(header.parts));
+        }
+        if header.len == 0 { Held::Empty } else { Held::Value { bank, header } }
     }
 
     /// Removes a bank's parts from `first` on. Best effort: what stays is
@@ -257,11 +330,7 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         if filled < len {
             // Further parts are complete before the head is begun, so it is the
             // head that was cut off. Not enough room looks the same: refuse that.
-            return if room.len() < len {
-                Err(Error::BufferTooSmall { needed: (at + len) as u32 })
-            } else {
-                Ok(Found::Torn)
-            };
+            return if room.len() < len { Err(Error::needs(at + len)) } else { Ok(Found::Torn) };
         }
         let Some(value) = room.get(HEADER_LEN..filled) else { return Ok(Found::Bad) };
         if filled == len && header.digest(&mut self.platform, value)? == digest {

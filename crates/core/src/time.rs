@@ -2,7 +2,7 @@
 //! Points in time, as certificates and callers give them. There is no clock here.
 
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted (POSIX time).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(pub i64);
 
 impl UnixTime {

@@ -9,7 +9,7 @@
 use core::fmt;
 
 use crate::cbor::{self, Key, Reader, Reason, UnknownKeys, set_once};
-use crate::cose::Envelope;
+use crate::cose::{Envelope, Frame};
 use crate::error::{Error, Item};
 use crate::instance_id;
 use crate::limits::MAX_SOFTWARE_COMPONENTS;
@@ -207,7 +207,7 @@ impl<'a> TokenIds<'a> {
     /// Decodes a token; claims other than these are not looked at.
     #[inline(never)]
     pub(crate) fn decode(token: &'a [u8]) -> Result<Self, Error> {
-        let payload = Payload::decode(&Envelope::decode(token)?)?;
+        let payload = Payload::read(Frame::decode(token)?.content)?;
         Ok(Self {
             is_rfc9783: payload.profile_name() == Some(Profile::Rfc9783.name()),
             instance_id: payload.instance_id()?,
@@ -219,7 +219,10 @@ impl<'a> TokenIds<'a> {
 impl<'a> Payload<'a> {
     /// Decodes the claims map that fills an envelope's payload.
     pub fn decode(envelope: &Envelope<'a>) -> Result<Self, Fault> {
-        let mut reader = envelope.content();
+        Self::read(envelope.content())
+    }
+
+    fn read(mut reader: Reader<'a>) -> Result<Self, Fault> {
         let mut payload =
             Self { start: reader, values: [None; CLAIMS], generations: Generations::default() };
         let mut unknown = UnknownKeys::default();
@@ -422,6 +425,7 @@ impl Claim {
     }
 
     /// The claim that a key stands for. No key belongs to two generations.
+    #[inline(never)]
     const fn from_key(key: i64) -> Option<(Self, Generation)> {
         use Generation::{First, Later};
         Some(match key {
@@ -501,6 +505,17 @@ impl Lifecycle {
 }
 
 impl LifecycleState {
+    /// All states.
+    pub const ALL: [Self; 7] = [
+        Self::Unknown,
+        Self::AssemblyAndTest,
+        Self::PsaRotProvisioning,
+        Self::Secured,
+        Self::NonPsaRotDebug,
+        Self::RecoverablePsaRotDebug,
+        Self::Decommissioned,
+    ];
+
     /// The state's name in RFC 9783.
     pub const fn name(self) -> &'static str {
         match self {
@@ -613,13 +628,13 @@ impl From<cbor::Fault> for Fault {
 
 impl From<cbor::Fault> for Error {
     fn from(fault: cbor::Fault) -> Self {
-        Self::Malformed { item: Item::Token, at: fault.at }
+        Self::malformed(Item::Token, fault.at as usize)
     }
 }
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
-        Self::Malformed { item: Item::Token, at: fault.at }
+        Self::malformed(Item::Token, fault.at as usize)
     }
 }
 

@@ -100,7 +100,7 @@ impl<'a> Certificate<'a> {
         let start = reader.at();
         let certificate = reader.enter(tag::SEQUENCE)?;
         if reader.at() - start + reader.remaining() > MAX_CERT_LEN {
-            return Err(reader.refuse(Error::TooLarge { limit: MAX_CERT_LEN as u32 }));
+            return Err(reader.refuse(Error::TooLarge { limit: MAX_CERT_LEN as u16 }));
         }
         let tbs_start = reader.at();
         let tbs = reader.enter(tag::SEQUENCE)?;
@@ -288,6 +288,24 @@ fn extensions(reader: &mut Reader<'_>) -> Result<(Option<Ca>, Option<KeyUsage>),
     reader.leave(list)?;
     reader.leave(explicit)?;
     Ok((ca, key_usage))
+}
+
+/// The key of the first certificate in what was checked before it was stored.
+/// A device that only reads needs no more of X.509 than this.
+pub(crate) fn stored_key(der: &[u8]) -> Result<PublicKey, Error> {
+    let mut reader = Reader::new(der);
+    let spki = stored_spki(&mut reader).map_err(|Stop| reader.error())?;
+    PublicKey::from_spki(spki)
+}
+
+fn stored_spki<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Stop> {
+    let _ = reader.enter(tag::SEQUENCE)?;
+    let _ = reader.enter(tag::SEQUENCE)?;
+    // Version, serial number, algorithm, issuer, validity, subject.
+    for _ in 0..6 {
+        reader.any()?;
+    }
+    reader.element(tag::SEQUENCE)
 }
 
 const ALGORITHM: Error = Error::Refused(Refusal::Algorithm);

@@ -6,13 +6,17 @@
 
 use crate::bytes::{copy, move_down, reverse};
 use crate::cbor::HeadBytes;
-use crate::cose::{Envelope, Kind};
+use crate::cose::{Frame, Kind};
 use crate::der::{Reader, tag};
 use crate::error::{Error, Refusal};
 use crate::limits::MAX_CHAIN_CERTS;
 
 /// The label 33.
 const LABEL: [u8; 2] = [0x18, 33];
+
+/// What a chain adds at most to a token beside its certificates, in bytes: the
+/// label, the array's head and one for each certificate.
+pub const OVERHEAD: usize = LABEL.len() + 1 + 3 * MAX_CHAIN_CERTS;
 
 /// Most entries of an unprotected header that gets one more, so that the map's
 /// head keeps its length.
@@ -38,7 +42,7 @@ pub fn insert(buf: &mut [u8], token_len: usize, chain_len: usize) -> Result<usiz
     let (token, rest) = buf.split_at_checked(token_len).ok_or(Error::InvalidArgument)?;
     let chain = rest.get(..chain_len).ok_or(Error::InvalidArgument)?;
     let plan = Plan::new(token, chain)?;
-    let needed = Error::BufferTooSmall { needed: plan.total as u32 };
+    let needed = Error::needs(plan.total);
     let buf = buf.get_mut(..plan.total).ok_or(needed)?;
 
     // One more entry: the head's last byte holds the count, whatever its width.
@@ -80,11 +84,11 @@ struct Plan {
 
 impl Plan {
     fn new(token: &[u8], chain: &[u8]) -> Result<Self, Error> {
-        let envelope = Envelope::decode(token)?;
+        let envelope = Frame::decode(token)?;
         if envelope.kind != Kind::Sign1 || envelope.unprotected_count > MAX_ENTRIES {
             return Err(Error::NotSupported);
         }
-        if envelope.x5chain.is_some() {
+        if envelope.has_x5chain {
             return Err(Error::AlreadyExists);
         }
 

@@ -83,8 +83,8 @@ fn parse_error(der: &[u8]) -> Error {
     Certificate::parse(der).expect_err("must not be a certificate")
 }
 
-fn malformed(at: u32) -> Error {
-    Error::Malformed { item: Item::Certificate, at }
+fn malformed(at: usize) -> Error {
+    Error::malformed(Item::Certificate, at)
 }
 
 /// A DER element.
@@ -256,7 +256,7 @@ fn refuses_a_certificate_cut_anywhere_or_followed_by_anything() {
         assert_eq!(error, malformed(if len == 0 { 0 } else { 1 }), "cut to {len}");
     }
     let trailing = [&der[..], &[0]].concat();
-    assert_eq!(parse_error(&trailing), malformed(der.len() as u32));
+    assert_eq!(parse_error(&trailing), malformed(der.len()));
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn refuses_a_certificate_one_byte_over_the_limit() {
     assert_eq!(longest.len(), MAX_CERT_LEN);
     Certificate::parse(&longest).expect("the longest certificate");
     let error = parse_error(&fill(MAX_CERT_LEN - overhead + 1));
-    assert_eq!(error, Error::TooLarge { limit: MAX_CERT_LEN as u32 });
+    assert_eq!(error, Error::TooLarge { limit: MAX_CERT_LEN as u16 });
 }
 
 #[test]
@@ -449,8 +449,7 @@ fn refuses_an_extension_that_comes_twice() {
         let other = (&[0x2a, 4][..], &unknown[..]);
         let twice = Made::with_extensions(&[(id, value), other, (id, value)]);
         let last =
-            (twice.len() - 12 - 11 - element(0x30, &[&element(6, id), &value[..]].concat()).len())
-                as u32;
+            twice.len() - 12 - 11 - element(0x30, &[&element(6, id), &value[..]].concat()).len();
         assert_eq!(parse_error(&twice), malformed(last));
         let once = Made::with_extensions(&[(id, value), other]);
         Certificate::parse(&once).expect("the same once");
@@ -485,7 +484,7 @@ fn refuses_chains_that_are_empty_too_long_or_cut() {
     for len in (0..der.len()).filter(|len| *len != leaf_len) {
         assert!(Chain::parse(&der[..len]).is_err(), "cut to {len}");
     }
-    let cut = leaf_len as u32 + 1;
+    let cut = leaf_len + 1;
     assert_eq!(Chain::parse(&der[..der.len() - 1]).err(), Some(malformed(cut)));
 }
 
@@ -592,7 +591,7 @@ fn takes_one_ca_as_an_anchor() {
     assert_eq!(anchor(&vector("intermediate")), checked);
     assert_eq!(anchor(&vector("leaf")), refused(Refusal::NotCa));
     assert_eq!(anchor(&vector("ca-without-sign")), refused(Refusal::KeyUsage));
-    let root_len = vector("root").len() as u32;
+    let root_len = vector("root").len();
     assert_eq!(anchor(&vectors(["root", "root"])), Err(malformed(root_len)));
 
     let mut forged = vector("root");
@@ -734,7 +733,7 @@ fn says_what_a_request_needs_and_leaves_a_smaller_buffer_alone() {
     let mut small = vec![0xa5; needed - 1];
     let (_, key) = signing_key();
     let unsigned = csr::write(&mut small, &subject, &key, None, |_| panic!("nothing to sign yet"));
-    assert_eq!(unsigned, Err(Error::BufferTooSmall { needed: needed as u32 }));
+    assert_eq!(unsigned, Err(Error::needs(needed)));
     assert_eq!(small, vec![0xa5; needed - 1]);
 
     // The longest signature takes all of it.
@@ -755,8 +754,33 @@ fn writes_the_longest_request_into_max_len() {
         serial_number: Some(&printable),
         organization: Some(&utf8),
     };
-    let needed = Error::BufferTooSmall { needed: csr::MAX_LEN as u32 };
+    let needed = Error::needs(csr::MAX_LEN);
     assert_eq!(request(&subject, &mut []), Err(needed));
+
+    // Longest, too, with evidence: around 16 KB of it every head is at its longest.
+    let (_, key) = signing_key();
+    for evidence_len in [1, 100, 255, 256, 640, 5000, 16_000] {
+        let bound = csr::MAX_LEN + csr::EVIDENCE_OVERHEAD + evidence_len;
+        let evidence = csr::Evidence { len: evidence_len, content_format: u16::MAX };
+        let mut out = vec![0; bound];
+        let written = csr::write(&mut out, &subject, &key, Some(evidence), |_| Ok([0xff; 64]));
+        let len = written.expect("it fits").len();
+        assert!(len <= bound && (evidence_len < 256 || len == bound), "{evidence_len}: {len}");
+    }
+}
+
+#[test]
+fn another_signature_makes_a_request_no_longer_than_told() {
+    let (_, key) = signing_key();
+    for name_len in 1..=csr::MAX_ATTRIBUTE_CHARS {
+        let name = "n".repeat(name_len);
+        let subject = Subject { common_name: Some(&name), ..Subject::default() };
+        let mut out = [0; csr::MAX_LEN];
+        let [shortest, longest] = [[0; 64], [0xff; 64]].map(|signature| {
+            csr::write(&mut out, &subject, &key, None, |_| Ok(signature)).expect("it fits").len()
+        });
+        assert!(longest - shortest <= csr::SIGNATURE_SPREAD, "{shortest} to {longest}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use devid_core::platform::{Crypto, KeyId, Keys};
 use p256::ecdsa::signature::{Signer, Verifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 
-use super::{World, bytes};
+use super::{World, bytes, psa_export_key};
 
 /// `CONTRACT_KEYS` of `contract.h`.
 const KEYS: usize = 3;
@@ -134,10 +134,12 @@ unsafe extern "C" fn contract_psa_point(id: u32, point: *mut u8) -> bool {
     true
 }
 
-/// The simulator has no way out for a key that it has.
 #[unsafe(no_mangle)]
 extern "C" fn contract_psa_seals(id: u32) -> bool {
-    matches!(World::enter().sim.public_key(KeyId(id)), Ok(Some(_)))
+    let (mut scalar, mut len) = ([0; 32], 0);
+    // SAFETY: `scalar` takes as many bytes as told, and `len` a length.
+    let status = unsafe { psa_export_key(id, scalar.as_mut_ptr(), scalar.len(), &mut len) };
+    status == devid_psa_sys::PSA_ERROR_NOT_PERMITTED
 }
 
 /// # Safety

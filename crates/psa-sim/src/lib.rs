@@ -7,31 +7,30 @@
 //! lengths told. Never part of a firmware image.
 
 mod contract;
+mod keys;
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use devid_core::Error;
-use devid_core::key::{PublicKey, Signature};
-use devid_core::platform::{AssetId, Attestation, Crypto, Digest, KeyId, Keys, Storage};
+use devid_core::platform::{AssetId, Attestation, Clock, Crypto, Keys, Service, Storage};
 use devid_psa_sys::{
     PSA_ERROR_ALREADY_EXISTS, PSA_ERROR_BUFFER_TOO_SMALL, PSA_ERROR_DATA_CORRUPT,
     PSA_ERROR_DOES_NOT_EXIST, PSA_ERROR_INSUFFICIENT_STORAGE, PSA_ERROR_INVALID_ARGUMENT,
-    PSA_ERROR_INVALID_SIGNATURE, PSA_ERROR_NOT_SUPPORTED, PSA_SUCCESS, psa_hash_operation_t,
-    psa_key_attributes_t, psa_key_id_t, psa_status_t,
+    PSA_ERROR_NOT_SUPPORTED, PSA_SUCCESS, psa_hash_operation_t, psa_status_t,
 };
 use devid_sim::{Config, Sim};
 
 pub use contract::{Case, cases};
-
-/// First id of volatile keys, where PSA implementations choose them.
-const VOLATILE: u32 = 0x4000_0000;
+use keys::KeyStore;
+pub use keys::psa_export_key;
 
 /// What stands for TF-M in this process.
 struct World {
     sim: Sim,
-    volatile: HashMap<psa_key_id_t, PublicKey>,
+    keys: KeyStore,
     hashes: HashMap<u64, Vec<u8>>,
     next: u32,
 }
@@ -39,7 +38,7 @@ struct World {
 static WORLD: LazyLock<Mutex<World>> = LazyLock::new(|| {
     Mutex::new(World {
         sim: Sim::in_memory(Config::default()),
-        volatile: HashMap::new(),
+        keys: KeyStore::default(),
         hashes: HashMap::new(),
         next: 0,
     })
@@ -66,7 +65,7 @@ fn status(result: Result<(), Error>) -> psa_status_t {
         Err(Error::NotSupported) => PSA_ERROR_NOT_SUPPORTED,
         Err(Error::BufferTooSmall { .. }) => PSA_ERROR_BUFFER_TOO_SMALL,
         Err(Error::Corrupt) => PSA_ERROR_DATA_CORRUPT,
-        Err(Error::Platform(status)) => status,
+        Err(Error::Platform(status)) => i32::from(status),
         Err(_) => PSA_ERROR_INVALID_ARGUMENT,
     }
 }
@@ -126,15 +125,34 @@ extern "C" fn devid_reference_unlock() {
     drop(HELD.take());
 }
 
+fn asset(its: bool, uid: u32) -> AssetId {
+    AssetId { service: if its { Service::Its } else { Service::Ps }, uid }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn devid_port_uptime() -> u32 {
+    World::enter().sim.uptime()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn psa_generate_random(output: *mut u8, output_size: usize) -> psa_status_t {
+    let mut bytes = vec![0; output_size];
+    let result = World::enter().sim.random(&mut bytes);
+    // SAFETY: `output_size` bytes at `output` are the caller's, as told.
+    unsafe { output.copy_from_nonoverlapping(bytes.as_ptr(), output_size) };
+    status(result)
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn devid_port_storage_get(
+    its: bool,
     uid: u32,
     data: *mut u8,
     size: usize,
     len: *mut usize,
 ) -> psa_status_t {
     let mut read = vec![0; size];
-    match World::enter().sim.get(AssetId(uid), &mut read) {
+    match World::enter().sim.get(asset(its, uid), &mut read) {
         // SAFETY: `data` and `len` are the caller's, as told.
         Ok(Some(count)) => unsafe { hand_out(&read[..count], data, size, len) },
         Ok(None) => PSA_ERROR_DOES_NOT_EXIST,
@@ -143,148 +161,30 @@ unsafe extern "C" fn devid_port_storage_get(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn devid_port_storage_set(uid: u32, data: *const u8, len: usize) -> psa_status_t {
+unsafe extern "C" fn devid_port_storage_set(
+    its: bool,
+    uid: u32,
+    data: *const u8,
+    len: usize,
+) -> psa_status_t {
     // SAFETY: `data` is the caller's, as told.
     let data = unsafe { bytes(data, len) };
-    status(World::enter().sim.set(AssetId(uid), data))
+    status(World::enter().sim.set(asset(its, uid), data))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn devid_port_storage_remove(uid: u32) -> psa_status_t {
+extern "C" fn devid_port_storage_remove(its: bool, uid: u32) -> psa_status_t {
     let mut world = World::enter();
-    match world.sim.get(AssetId(uid), &mut []) {
-        Ok(Some(_)) => status(world.sim.remove(AssetId(uid))),
+    match world.sim.get(asset(its, uid), &mut []) {
+        Ok(Some(_)) => status(world.sim.remove(asset(its, uid))),
         Ok(None) => PSA_ERROR_DOES_NOT_EXIST,
         Err(error) => status(Err(error)),
     }
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn devid_port_signing_key(attributes: *mut psa_key_attributes_t, id: u32) {
-    // SAFETY: `attributes` is the caller's, and aligned.
-    unsafe { (*attributes).opaque[0] = u64::from(id) };
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn devid_port_verifying_key(_attributes: *mut psa_key_attributes_t) {}
-
 //
-// PSA Crypto.
+// PSA Crypto; the keys are in keys.rs.
 //
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn psa_generate_key(
-    attributes: *const psa_key_attributes_t,
-    key: *mut psa_key_id_t,
-) -> psa_status_t {
-    // SAFETY: `attributes` is the caller's, set by `devid_port_signing_key`.
-    let id = unsafe { (*attributes).opaque[0] } as psa_key_id_t;
-    // SAFETY: `key` is the caller's.
-    unsafe { key.write(id) };
-    status(World::enter().sim.generate(KeyId(id)))
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn psa_import_key(
-    _attributes: *const psa_key_attributes_t,
-    data: *const u8,
-    data_length: usize,
-    key: *mut psa_key_id_t,
-) -> psa_status_t {
-    // SAFETY: `data` is the caller's, as told.
-    let point = unsafe { bytes(data, data_length) };
-    if p256::PublicKey::from_sec1_bytes(point).is_err() {
-        return PSA_ERROR_INVALID_ARGUMENT;
-    }
-    let Ok(public_key) = PublicKey::from_point(point) else { return PSA_ERROR_INVALID_ARGUMENT };
-    let mut world = World::enter();
-    let id = VOLATILE + world.next();
-    world.volatile.insert(id, public_key);
-    // SAFETY: `key` is the caller's.
-    unsafe { key.write(id) };
-    PSA_SUCCESS
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn psa_destroy_key(key: psa_key_id_t) -> psa_status_t {
-    let mut world = World::enter();
-    if world.volatile.remove(&key).is_some() {
-        return PSA_SUCCESS;
-    }
-    match world.sim.public_key(KeyId(key)) {
-        Ok(Some(_)) => status(world.sim.destroy(KeyId(key))),
-        Ok(None) => devid_psa_sys::PSA_ERROR_INVALID_HANDLE,
-        Err(error) => status(Err(error)),
-    }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn psa_export_public_key(
-    key: psa_key_id_t,
-    data: *mut u8,
-    data_size: usize,
-    data_length: *mut usize,
-) -> psa_status_t {
-    let mut world = World::enter();
-    let public_key = if key == devid_psa_sys::IAK_KEY_ID as u32 {
-        world.sim.iak_public_key().map(Some)
-    } else {
-        world.sim.public_key(KeyId(key))
-    };
-    match public_key {
-        // SAFETY: `data` and `data_length` are the caller's, as told.
-        Ok(Some(key)) => unsafe { hand_out(key.point(), data, data_size, data_length) },
-        Ok(None) => devid_psa_sys::PSA_ERROR_INVALID_HANDLE,
-        Err(error) => status(Err(error)),
-    }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn psa_sign_hash(
-    key: psa_key_id_t,
-    _alg: u32,
-    hash: *const u8,
-    hash_length: usize,
-    signature: *mut u8,
-    signature_size: usize,
-    signature_length: *mut usize,
-) -> psa_status_t {
-    // SAFETY: `hash` is the caller's, as told.
-    let Ok(digest) = Digest::try_from(unsafe { bytes(hash, hash_length) }) else {
-        return PSA_ERROR_INVALID_ARGUMENT;
-    };
-    match World::enter().sim.sign(KeyId(key), &digest) {
-        // SAFETY: the signature's buffer and length are the caller's, as told.
-        Ok(made) => unsafe { hand_out(&made, signature, signature_size, signature_length) },
-        Err(error) => status(Err(error)),
-    }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn psa_verify_hash(
-    key: psa_key_id_t,
-    _alg: u32,
-    hash: *const u8,
-    hash_length: usize,
-    signature: *const u8,
-    signature_length: usize,
-) -> psa_status_t {
-    // SAFETY: `hash` is the caller's, as told.
-    let digest = Digest::try_from(unsafe { bytes(hash, hash_length) });
-    // SAFETY: `signature` is the caller's, as told.
-    let signature = Signature::try_from(unsafe { bytes(signature, signature_length) });
-    let mut world = World::enter();
-    match (world.volatile.get(&key).copied(), digest, signature) {
-        (Some(key), Ok(digest), Ok(signature)) => {
-            match world.sim.verify(&key, &digest, &signature) {
-                Ok(true) => PSA_SUCCESS,
-                Ok(false) => PSA_ERROR_INVALID_SIGNATURE,
-                Err(error) => status(Err(error)),
-            }
-        }
-        _ => PSA_ERROR_INVALID_ARGUMENT,
-    }
-}
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn psa_hash_setup(
@@ -350,6 +250,15 @@ unsafe extern "C" fn psa_hash_abort(operation: *mut psa_hash_operation_t) -> psa
 // PSA initial attestation.
 //
 
+/// How many bytes tokens are longer than the simulator's.
+static TOKEN_EXCESS: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes a platform of tokens that much longer, as far as their length goes: a
+/// buffer that is shorter is refused.
+pub fn lengthen_tokens(bytes: usize) {
+    TOKEN_EXCESS.store(bytes, Ordering::Relaxed);
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn psa_initial_attest_get_token(
     auth_challenge: *const u8,
@@ -360,7 +269,9 @@ unsafe extern "C" fn psa_initial_attest_get_token(
 ) -> psa_status_t {
     // SAFETY: `auth_challenge` is the caller's, as told.
     let challenge = unsafe { bytes(auth_challenge, challenge_size) };
-    let mut token = vec![0; token_buf_size];
+    let excess = TOKEN_EXCESS.load(Ordering::Relaxed);
+    let Some(room) = token_buf_size.checked_sub(excess) else { return PSA_ERROR_BUFFER_TOO_SMALL };
+    let mut token = vec![0; room];
     match World::enter().sim.token(challenge, &mut token) {
         // SAFETY: `token_buf` and `token_size` are the caller's, as told.
         Ok(len) => unsafe { hand_out(&token[..len], token_buf, token_buf_size, token_size) },
@@ -376,7 +287,7 @@ unsafe extern "C" fn psa_initial_attest_get_token_size(
     match World::enter().sim.token_len(challenge_size) {
         Ok(len) => {
             // SAFETY: `token_size` is the caller's.
-            unsafe { token_size.write(len) };
+            unsafe { token_size.write(len + TOKEN_EXCESS.load(Ordering::Relaxed)) };
             PSA_SUCCESS
         }
         Err(error) => status(Err(error)),

@@ -96,9 +96,11 @@ mod agreement {
     }
     same_types! {
         devid_port_lock() -> bool;
-        devid_port_storage_get(u32, *mut u8, usize, *mut usize) -> i32;
-        devid_port_storage_set(u32, *const u8, usize) -> i32;
-        devid_port_storage_remove(u32) -> i32;
+        devid_port_uptime() -> u32;
+        devid_port_storage_get(bool, u32, *mut u8, usize, *mut usize) -> i32;
+        devid_port_storage_set(bool, u32, *const u8, usize) -> i32;
+        devid_port_storage_remove(bool, u32) -> i32;
+        psa_generate_random(*mut u8, usize) -> i32;
         psa_destroy_key(u32) -> i32;
         psa_export_public_key(u32, *mut u8, usize, *mut usize) -> i32;
         psa_sign_hash(u32, u32, *const u8, usize, *mut u8, usize, *mut usize) -> i32;

@@ -67,17 +67,21 @@ unsafe extern "C" {
     #[link_name = "devid_reference_unlock"]
     pub fn devid_port_unlock();
     pub fn devid_port_panic() -> !;
+    pub fn devid_port_uptime() -> u32;
     pub fn devid_port_storage_get(
+        its: bool,
         uid: u32,
         data: *mut u8,
         size: usize,
         len: *mut usize,
     ) -> psa_status_t;
-    pub fn devid_port_storage_set(uid: u32, data: *const u8, len: usize) -> psa_status_t;
-    pub fn devid_port_storage_remove(uid: u32) -> psa_status_t;
+    pub fn devid_port_storage_set(its: bool, uid: u32, data: *const u8, len: usize)
+    -> psa_status_t;
+    pub fn devid_port_storage_remove(its: bool, uid: u32) -> psa_status_t;
     pub fn devid_port_signing_key(attributes: *mut psa_key_attributes_t, id: u32);
     pub fn devid_port_verifying_key(attributes: *mut psa_key_attributes_t);
 
+    pub fn psa_generate_random(output: *mut u8, output_size: usize) -> psa_status_t;
     pub fn psa_generate_key(
         attributes: *const psa_key_attributes_t,
         key: *mut psa_key_id_t,

@@ -10,6 +10,9 @@ use crate::Psa;
 use crate::keys;
 use crate::status::check;
 
+const NOT_PERMITTED: Error = Error::platform(sys::PSA_ERROR_NOT_PERMITTED);
+const INVALID: Error = Error::platform(sys::PSA_ERROR_INVALID_ARGUMENT);
+
 impl Attestation for Psa {
     fn token_len(&mut self, challenge_len: usize) -> Result<usize, Error> {
         let mut len = 0;
@@ -30,10 +33,6 @@ impl Attestation for Psa {
                 &mut len,
             )
         };
-        if status == sys::PSA_ERROR_BUFFER_TOO_SMALL {
-            let needed = self.token_len(challenge.len())? as u32;
-            return Err(Error::BufferTooSmall { needed });
-        }
         check(status)?;
         Ok(len.min(out.len()))
     }
@@ -43,9 +42,7 @@ impl Attestation for Psa {
             0 => Err(Error::NotSupported),
             id => match keys::export(id as u32) {
                 // A symmetric IAK has no public half; some ports hide theirs.
-                Ok(None)
-                | Err(Error::Platform(sys::PSA_ERROR_NOT_PERMITTED))
-                | Err(Error::Platform(sys::PSA_ERROR_INVALID_ARGUMENT)) => Err(Error::NotSupported),
+                Ok(None) | Err(NOT_PERMITTED | INVALID) => Err(Error::NotSupported),
                 Ok(Some(key)) => Ok(key),
                 Err(error) => Err(error),
             },

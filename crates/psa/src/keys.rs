@@ -51,6 +51,11 @@ impl Keys for Psa {
         // SAFETY: takes no pointer.
         exists(unsafe { sys::psa_destroy_key(id.0) }).map(|_| ())
     }
+
+    fn random(&mut self, out: &mut [u8]) -> Result<(), Error> {
+        // SAFETY: `out` takes `out.len()` bytes, and the callee does not keep the pointer.
+        check(unsafe { sys::psa_generate_random(out.as_mut_ptr(), out.len()) })
+    }
 }
 
 /// The public half of a key, or `None` where there is no such key.

@@ -4,6 +4,7 @@
 #![no_std]
 
 mod attestation;
+mod clock;
 mod crypto;
 mod keys;
 pub mod lock;

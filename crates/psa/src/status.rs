@@ -16,7 +16,7 @@ pub(crate) fn check(status: i32) -> Result<(), Error> {
         sys::PSA_ERROR_DATA_CORRUPT
         | sys::PSA_ERROR_DATA_INVALID
         | sys::PSA_ERROR_INVALID_SIGNATURE => Err(Error::Corrupt),
-        status => Err(Error::Platform(status)),
+        status => Err(Error::platform(status)),
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
             (-153, Error::Corrupt),
             (-132, Error::Platform(-132)),
             (-146, Error::Platform(-146)),
-            (i32::MIN, Error::Platform(i32::MIN)),
+            (i32::MIN, Error::Platform(i16::MIN)),
             (1, Error::Platform(1)),
         ];
         for (status, error) in table {

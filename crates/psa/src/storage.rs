@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Internal Trusted Storage or Protected Storage, as Kconfig chose.
+//! Internal Trusted Storage and Protected Storage.
 
 use devid_core::Error;
-use devid_core::platform::{AssetId, Storage};
+use devid_core::platform::{AssetId, Service, Storage};
 use devid_psa_sys as sys;
 
 use crate::Psa;
@@ -16,18 +16,23 @@ impl Storage for Psa {
     fn get(&mut self, id: AssetId, out: &mut [u8]) -> Result<Option<usize>, Error> {
         let mut len = 0;
         // SAFETY: `out` takes `out.len()` bytes, and the callee keeps neither pointer.
-        let status =
-            unsafe { sys::devid_port_storage_get(id.0, out.as_mut_ptr(), out.len(), &mut len) };
+        let status = unsafe {
+            sys::devid_port_storage_get(its(id), id.uid, out.as_mut_ptr(), out.len(), &mut len)
+        };
         Ok(exists(status)?.map(|()| len.min(out.len())))
     }
 
     fn set(&mut self, id: AssetId, data: &[u8]) -> Result<(), Error> {
         // SAFETY: `data` holds `data.len()` bytes, and the callee does not keep the pointer.
-        check(unsafe { sys::devid_port_storage_set(id.0, data.as_ptr(), data.len()) })
+        check(unsafe { sys::devid_port_storage_set(its(id), id.uid, data.as_ptr(), data.len()) })
     }
 
     fn remove(&mut self, id: AssetId) -> Result<(), Error> {
         // SAFETY: takes no pointer.
-        exists(unsafe { sys::devid_port_storage_remove(id.0) }).map(|_| ())
+        exists(unsafe { sys::devid_port_storage_remove(its(id), id.uid) }).map(|_| ())
     }
+}
+
+fn its(id: AssetId) -> bool {
+    id.service == Service::Its
 }

@@ -84,6 +84,8 @@ pub enum EventKind {
     Approved,
     /// An operator revoked it.
     Revoked,
+    /// An operator took the revocation back.
+    Reinstated,
     /// Its key signed different bytes with one ECDSA nonce.
     NonceReused,
 }
@@ -115,7 +117,8 @@ pub struct Filter {
 /// A change of one device, with its event, in one transaction.
 pub(crate) enum Change {
     Register { device: Box<NewDevice>, max_pending: u32 },
-    SetState { device: DeviceId, state: State, detail: String },
+    Approve { device: DeviceId, also_revoked: bool, detail: String },
+    Revoke { device: DeviceId, detail: String },
     Note { device: DeviceId, kind: EventKind, detail: String },
 }
 
@@ -155,6 +158,7 @@ impl EventKind {
             Self::Held => "held",
             Self::Approved => "approved",
             Self::Revoked => "revoked",
+            Self::Reinstated => "reinstated",
             Self::NonceReused => "nonce-reused",
         }
     }
@@ -167,18 +171,21 @@ impl Registry {
         self.change(Change::Register { device: Box::new(device), max_pending }).await
     }
 
-    /// Approves a device.
+    /// Approves a device. One that was revoked is refused.
     pub async fn approve(&self, device: DeviceId, detail: &str) -> Result<(), Error> {
-        self.set_state(device, State::Approved, detail).await
+        let detail = detail.into();
+        self.change(Change::Approve { device, also_revoked: false, detail }).await.map(drop)
+    }
+
+    /// Approves a device, one that was revoked too.
+    pub async fn reinstate(&self, device: DeviceId, detail: &str) -> Result<(), Error> {
+        let detail = detail.into();
+        self.change(Change::Approve { device, also_revoked: true, detail }).await.map(drop)
     }
 
     /// Revokes a device.
     pub async fn revoke(&self, device: DeviceId, detail: &str) -> Result<(), Error> {
-        self.set_state(device, State::Revoked, detail).await
-    }
-
-    async fn set_state(&self, device: DeviceId, state: State, detail: &str) -> Result<(), Error> {
-        self.change(Change::SetState { device, state, detail: detail.into() }).await.map(drop)
+        self.change(Change::Revoke { device, detail: detail.into() }).await.map(drop)
     }
 
     /// Adds to the log that something happened to a device.
@@ -274,22 +281,19 @@ impl Change {
                 };
                 (register(&mut transaction, device, *max_pending).await?, kind, &device.detail)
             }
-            Self::SetState { device, state, detail } => {
-                let kind = match state {
-                    State::Pending => EventKind::Held,
-                    State::Approved => EventKind::Approved,
-                    State::Revoked => EventKind::Revoked,
+            Self::Approve { device, also_revoked, detail } => {
+                let kind = match state(&mut transaction, *device).await? {
+                    State::Revoked if !also_revoked => return Err(Error::Revoked),
+                    State::Revoked => EventKind::Reinstated,
+                    State::Pending | State::Approved => EventKind::Approved,
                 };
-                let found = sqlx::query("UPDATE device SET state = $1 WHERE id = $2")
-                    .bind(state.column())
-                    .bind(device.0)
-                    .execute(&mut *transaction)
-                    .await?
-                    .rows_affected();
-                if found == 0 {
-                    return Err(Error::NoSuchDevice);
-                }
+                set_state(&mut transaction, *device, State::Approved).await?;
                 (*device, kind, detail)
+            }
+            Self::Revoke { device, detail } => {
+                state(&mut transaction, *device).await?;
+                set_state(&mut transaction, *device, State::Revoked).await?;
+                (*device, EventKind::Revoked, detail)
             }
             Self::Note { device, kind, detail } => (*device, *kind, detail),
         };
@@ -303,6 +307,27 @@ impl Change {
         transaction.commit().await?;
         Ok(device)
     }
+}
+
+async fn state(connection: &mut SqliteConnection, device: DeviceId) -> Result<State, Error> {
+    let row = sqlx::query("SELECT state FROM device WHERE id = $1")
+        .bind(device.0)
+        .fetch_optional(connection)
+        .await?;
+    Ok(State::from_column(row.ok_or(Error::NoSuchDevice)?.try_get(0)?)?)
+}
+
+async fn set_state(
+    connection: &mut SqliteConnection,
+    device: DeviceId,
+    state: State,
+) -> Result<(), Error> {
+    sqlx::query("UPDATE device SET state = $1 WHERE id = $2")
+        .bind(state.column())
+        .bind(device.0)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn register(

@@ -12,19 +12,20 @@
 mod batch;
 mod devices;
 mod error;
+mod file;
+mod link;
 mod reader;
 mod writer;
 
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Row, SqlSafeStr};
+use sqlx::Row;
+use sqlx::sqlite::SqlitePool;
 use tokio::sync::mpsc;
 
+use crate::file::{File, Missing};
+use crate::link::Link;
 pub use devices::{Device, DeviceId, Event, EventKind, Filter, Key, NewDevice, State};
 pub use error::Error;
 pub use reader::KnownKey;
@@ -33,10 +34,13 @@ pub use writer::{SeenSignature, Use, Used};
 /// Bytes of an instance id (RFC 9783, 4.2.1).
 pub const INSTANCE_ID_LEN: usize = 33;
 
-/// How long a statement waits for another process's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a caller waits for an answer, if it does not give up before.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An open registry. Clones share it.
+///
+/// A call that is dropped before its answer leaves nothing behind, unless its
+/// transaction was on its way to the disk already.
 #[derive(Clone)]
 pub struct Registry {
     pool: SqlitePool,
@@ -45,28 +49,24 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Opens the registry in that file, and makes it where there is none.
+    /// Opens the registry in that file, which must be there.
     ///
     /// Must be called within a tokio runtime, which then runs the registry's
     /// tasks until the last clone is dropped.
     pub async fn open(path: &Path) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // What was answered must outlive a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .pragma("cache_size", "-32768")
-            .pragma("wal_autocheckpoint", "4000")
-            .disable_statement_logging();
-        let pool =
-            SqlitePoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
-        migrator().run(&pool).await?;
+        Self::open_file(path, Missing::Refuse).await
+    }
+
+    /// The same, and makes the registry where there is no file or an empty one.
+    pub async fn open_or_create(path: &Path) -> Result<Self, Error> {
+        Self::open_file(path, Missing::Create).await
+    }
+
+    async fn open_file(path: &Path, missing: Missing) -> Result<Self, Error> {
+        let (file, pool) = File::open(path, missing).await?;
         Ok(Self {
-            lookups: reader::spawn(options.connect().await?),
-            writes: writer::spawn(options.connect().await?),
+            lookups: reader::spawn(Link::new(file.clone()).await?),
+            writes: writer::spawn(Link::new(file).await?),
             pool,
         })
     }
@@ -88,14 +88,4 @@ impl Registry {
             .await?;
         Ok(row.try_get(0)?)
     }
-}
-
-fn migrator() -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "registry".into(),
-        MigrationType::Simple,
-        include_str!("../migrations/sqlite/0001_registry.sql").into_sql_str(),
-        false,
-    )])
 }

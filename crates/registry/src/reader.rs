@@ -3,12 +3,15 @@
 
 use std::collections::HashMap;
 
+use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Connection, Row};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use crate::batch::{MAX_ROWS, Statement};
 use crate::devices::{DeviceId, State};
+use crate::file::PAUSE;
+use crate::link::{Asked, Link, answer, ask, still_asked};
 use crate::{Error, INSTANCE_ID_LEN, Registry};
 
 /// A key that the registry has under an instance id.
@@ -24,10 +27,7 @@ pub struct KnownKey {
     pub spki: Vec<u8>,
 }
 
-pub(crate) struct Lookup {
-    instance_id: [u8; INSTANCE_ID_LEN],
-    reply: oneshot::Sender<Result<Vec<KnownKey>, Error>>,
-}
+pub(crate) type Lookup = Asked<[u8; INSTANCE_ID_LEN], Vec<KnownKey>>;
 
 impl Registry {
     /// The keys under an instance id, of devices in whatever state.
@@ -35,14 +35,11 @@ impl Registry {
         &self,
         instance_id: &[u8; INSTANCE_ID_LEN],
     ) -> Result<Vec<KnownKey>, Error> {
-        let (reply, answer) = oneshot::channel();
-        let lookup = Lookup { instance_id: *instance_id, reply };
-        self.lookups.send(lookup).await.map_err(|_| Error::Closed)?;
-        answer.await.map_err(|_| Error::Closed)?
+        ask(&self.lookups, *instance_id, |lookup| lookup).await
     }
 }
 
-pub(crate) fn spawn(mut connection: SqliteConnection) -> mpsc::Sender<Lookup> {
+pub(crate) fn spawn(mut link: Link) -> mpsc::Sender<Lookup> {
     let (sender, mut receiver) = mpsc::channel(MAX_ROWS);
     tokio::spawn(async move {
         let statement = Statement::new(
@@ -56,38 +53,37 @@ pub(crate) fn spawn(mut connection: SqliteConnection) -> mpsc::Sender<Lookup> {
         );
         let mut batch = Vec::with_capacity(MAX_ROWS);
         while receiver.recv_many(&mut batch, MAX_ROWS).await > 0 {
-            let found = find(&mut connection, &statement, &batch).await;
-            for Lookup { instance_id, reply } in batch.drain(..) {
-                // Whoever asked may have gone away.
-                let _gone = reply.send(match &found {
-                    Ok(keys) => Ok(keys.get(&instance_id).cloned().unwrap_or_default()),
-                    Err(error) => Err(Error::Shared(error.to_string())),
-                });
+            while still_asked(&mut batch) {
+                let found = match link.connection().await {
+                    Ok(connection) => find(connection, &statement, &batch).await,
+                    Err(error) => Err(error),
+                };
+                match link.settle(found).await {
+                    Err(error) if error.is_busy() => sleep(PAUSE).await,
+                    found => answer(std::mem::take(&mut batch), found),
+                }
             }
         }
-        let _closed = connection.close().await;
     });
     sender
 }
-
-type Found = HashMap<[u8; INSTANCE_ID_LEN], Vec<KnownKey>>;
 
 async fn find(
     connection: &mut SqliteConnection,
     statement: &Statement,
     batch: &[Lookup],
-) -> Result<Found, sqlx::Error> {
+) -> Result<Vec<Vec<KnownKey>>, Error> {
     let (sql, rows) = statement.of(batch);
     let mut query = sqlx::query(sql);
     for lookup in rows {
-        query = query.bind(&lookup.instance_id[..]);
+        query = query.bind(&lookup.what[..]);
     }
-    let mut found = Found::with_capacity(batch.len());
+    let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(batch.len());
     for row in query.fetch_all(connection).await? {
         let (instance_id, key) = known_key(&row)?;
         found.entry(instance_id).or_default().push(key);
     }
-    Ok(found)
+    Ok(batch.iter().map(|lookup| found.get(&lookup.what).cloned().unwrap_or_default()).collect())
 }
 
 fn known_key(row: &SqliteRow) -> Result<([u8; INSTANCE_ID_LEN], KnownKey), sqlx::Error> {

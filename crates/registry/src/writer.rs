@@ -3,15 +3,19 @@
 //! are rare, have one each.
 
 use std::collections::HashSet;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
 use crate::batch::{MAX_ROWS, Statement};
-use crate::devices::Change;
+use crate::devices::{Change, now};
+use crate::file::PAUSE;
+use crate::link::{Asked, Link, answer, ask, still_asked};
 use crate::{DeviceId, Error, Registry};
 
 /// How often nonces that expired are forgotten.
@@ -49,63 +53,92 @@ pub struct Used {
 }
 
 pub(crate) enum Write {
-    Use { what: Use, reply: oneshot::Sender<Result<Used, Error>> },
-    Change { what: Change, reply: oneshot::Sender<Result<DeviceId, Error>> },
+    Use(Asked<Use, Used>),
+    Change(Asked<Change, DeviceId>),
 }
 
 impl Registry {
     /// Uses a nonce up and remembers a signature. The answer comes when that is
     /// on the disk.
     pub async fn use_up(&self, what: Use) -> Result<Used, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.writes.send(Write::Use { what, reply }).await.map_err(|_| Error::Closed)?;
-        answer.await.map_err(|_| Error::Closed)?
+        ask(&self.writes, what, Write::Use).await
+    }
+
+    /// Whether the registry can be written: uses up a nonce that nobody has and
+    /// that is forgotten with those that expired.
+    pub async fn probe(&self) -> Result<(), Error> {
+        static PROBES: AtomicU64 = AtomicU64::new(0);
+        let mut nonce = now().to_be_bytes().to_vec();
+        nonce.extend(b"probe");
+        nonce.extend(process::id().to_be_bytes());
+        nonce.extend(PROBES.fetch_add(1, Relaxed).to_be_bytes());
+        self.use_up(Use { nonce, signature: None }).await.map(drop)
     }
 
     pub(crate) async fn change(&self, what: Change) -> Result<DeviceId, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.writes.send(Write::Change { what, reply }).await.map_err(|_| Error::Closed)?;
-        answer.await.map_err(|_| Error::Closed)?
+        ask(&self.writes, what, Write::Change).await
     }
 }
 
-pub(crate) fn spawn(mut connection: SqliteConnection) -> mpsc::Sender<Write> {
+pub(crate) fn spawn(link: Link) -> mpsc::Sender<Write> {
     let (sender, mut receiver) = mpsc::channel(MAX_ROWS);
     tokio::spawn(async move {
-        let statements = Statements::new();
+        let mut writer = Writer { link, statements: Statements::new(), next_purge: Instant::now() };
         let mut batch = Vec::with_capacity(MAX_ROWS);
-        let mut next_purge = Instant::now();
         while receiver.recv_many(&mut batch, MAX_ROWS).await > 0 {
-            let (mut uses, mut replies) = (Vec::new(), Vec::new());
+            let mut uses = Vec::new();
             for write in batch.drain(..) {
                 match write {
-                    Write::Use { what, reply } => {
-                        uses.push(what);
-                        replies.push(reply);
-                    }
-                    Write::Change { what, reply } => {
-                        let _gone = reply.send(what.apply(&mut connection).await);
-                    }
+                    Write::Use(asked) => uses.push(asked),
+                    Write::Change(asked) => writer.change(asked).await,
                 }
             }
-            if uses.is_empty() {
-                continue;
-            }
-            let purge = Instant::now() >= next_purge;
-            if purge {
-                next_purge = Instant::now() + PURGE_EVERY;
-            }
-            let used = statements.commit(&mut connection, &uses, purge).await;
-            for (at, reply) in replies.into_iter().enumerate() {
-                let _gone = reply.send(match &used {
-                    Ok(used) => used.get(at).copied().ok_or(Error::Closed),
-                    Err(error) => Err(Error::Shared(error.to_string())),
-                });
-            }
+            writer.use_up(uses).await;
         }
-        let _closed = connection.close().await;
     });
     sender
+}
+
+struct Writer {
+    link: Link,
+    statements: Statements,
+    next_purge: Instant,
+}
+
+impl Writer {
+    async fn change(&mut self, asked: Asked<Change, DeviceId>) {
+        let mut asked = vec![asked];
+        while still_asked(&mut asked) {
+            let changed = match (self.link.connection().await, asked.first()) {
+                (Ok(connection), Some(asked)) => asked.what.apply(connection).await,
+                (Ok(_), None) => return,
+                (Err(error), _) => Err(error),
+            };
+            match self.link.settle(changed.map(|device| vec![device])).await {
+                Err(error) if error.is_busy() => sleep(PAUSE).await,
+                changed => return answer(asked, changed),
+            }
+        }
+    }
+
+    async fn use_up(&mut self, mut asked: Vec<Asked<Use, Used>>) {
+        while still_asked(&mut asked) {
+            let purge = Instant::now() >= self.next_purge;
+            let used = match self.link.connection().await {
+                Ok(connection) => self.statements.commit(connection, &asked, purge).await,
+                Err(error) => Err(error),
+            };
+            match self.link.settle(used).await {
+                Err(error) if error.is_busy() => sleep(PAUSE).await,
+                used => {
+                    if used.is_ok() && purge {
+                        self.next_purge = Instant::now() + PURGE_EVERY;
+                    }
+                    return answer(asked, used);
+                }
+            }
+        }
+    }
 }
 
 struct Statements {
@@ -132,20 +165,22 @@ impl Statements {
     async fn commit(
         &self,
         connection: &mut SqliteConnection,
-        uses: &[Use],
+        uses: &[Asked<Use, Used>],
         purge: bool,
-    ) -> Result<Vec<Used>, sqlx::Error> {
+    ) -> Result<Vec<Used>, Error> {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         if purge {
             sqlx::query("DELETE FROM used_nonce WHERE nonce < $1")
-                .bind(&crate::devices::now().to_be_bytes()[..])
+                .bind(&now().to_be_bytes()[..])
                 .execute(&mut *transaction)
                 .await?;
         }
         let mut used = self.use_nonces(&mut transaction, uses).await?;
         let fresh = uses.iter().zip(&mut used).filter(|(_, used)| used.nonce_was_fresh);
         let signatures: Vec<_> = fresh
-            .filter_map(|(what, used)| Some((what.signature.as_ref()?, &mut used.r_was_reused)))
+            .filter_map(|(asked, used)| {
+                Some((asked.what.signature.as_ref()?, &mut used.r_was_reused))
+            })
             .collect();
         self.remember(&mut transaction, signatures).await?;
         transaction.commit().await?;
@@ -155,12 +190,12 @@ impl Statements {
     async fn use_nonces(
         &self,
         connection: &mut SqliteConnection,
-        uses: &[Use],
-    ) -> Result<Vec<Used>, sqlx::Error> {
+        uses: &[Asked<Use, Used>],
+    ) -> Result<Vec<Used>, Error> {
         let (sql, rows) = self.nonces.of(uses);
         let mut query = sqlx::query(sql);
         for row in rows {
-            query = query.bind(&row.nonce[..]);
+            query = query.bind(&row.what.nonce[..]);
         }
         let mut fresh = HashSet::with_capacity(uses.len());
         for row in query.fetch_all(connection).await? {
@@ -169,7 +204,10 @@ impl Statements {
         // The first that brought a nonce takes it out.
         Ok(uses
             .iter()
-            .map(|what| Used { nonce_was_fresh: fresh.remove(&what.nonce), r_was_reused: false })
+            .map(|asked| Used {
+                nonce_was_fresh: fresh.remove(&asked.what.nonce),
+                r_was_reused: false,
+            })
             .collect())
     }
 
@@ -177,7 +215,7 @@ impl Statements {
         &self,
         connection: &mut SqliteConnection,
         signatures: Vec<(&(i64, SeenSignature), &mut bool)>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), Error> {
         if signatures.is_empty() {
             return Ok(());
         }

@@ -13,7 +13,7 @@ const FRESH: Used = Used { nonce_was_fresh: true, r_was_reused: false };
 const STALE: Used = Used { nonce_was_fresh: false, r_was_reused: false };
 
 async fn open(directory: &TempDir) -> Registry {
-    Registry::open(&directory.path().join("registry.db")).await.expect("opens")
+    Registry::open_or_create(&directory.path().join("registry.db")).await.expect("opens")
 }
 
 fn directory() -> TempDir {
@@ -281,7 +281,8 @@ async fn refuses_a_file_that_is_no_registry() {
     let path = directory.path().join("registry.db");
     std::fs::write(&path, vec![0x5a; 8192]).expect("writes");
     assert!(Registry::open(&path).await.is_err());
-    assert!(Registry::open(Path::new("/nowhere/registry.db")).await.is_err());
+    assert!(Registry::open_or_create(&path).await.is_err());
+    assert!(Registry::open_or_create(Path::new("/nowhere/registry.db")).await.is_err());
     let kept: HashSet<u8> = std::fs::read(&path).expect("reads").into_iter().collect();
     assert_eq!(kept, HashSet::from([0x5a]));
 }

@@ -155,7 +155,7 @@ struct Sender {
 /// Makes a registry with so many devices. Those that send have real keys and
 /// stand among the others, whose keys are random bytes.
 async fn fill(file: &Path, devices: u64) -> Vec<Sender> {
-    drop(Registry::open(file).await.expect("makes the tables"));
+    drop(Registry::open_or_create(file).await.expect("makes the tables"));
     let mut connection = open_to_fill(file).await;
     let real = devices.min(SENDERS);
     let others = devices - real;

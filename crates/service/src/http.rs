@@ -17,6 +17,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use tokio::time::timeout;
 
+use crate::connections::Connection;
+use crate::metrics::count;
 use crate::report::AnswerJson;
 use crate::{Service, Signer, page};
 
@@ -93,7 +95,7 @@ fn typed(media_type: &'static str, body: impl Into<Body>) -> Response {
 }
 
 async fn health(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    service.is_healthy().await.map_err(unavailable)?;
+    service.is_healthy().await.map_err(|error| unavailable(&service, &error))?;
     Ok(typed(JSON, r#"{"status":"ok"}"#))
 }
 
@@ -133,10 +135,20 @@ async fn verify(
             "a token comes as application/eat+cwt, cmw+cbor, cmw+json, cbor or octet-stream";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, WHY));
     }
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
+    if let Some(connection) = &connection {
+        connection.waits_for_client();
+    }
     let body = body(request.into_body(), &service).await?;
+    if let Some(connection) = &connection {
+        connection.has_its_request();
+    }
     let token = cmw::to_cbor(Cow::Borrowed(&body));
     let (token, answer) = match &token {
-        Ok(token) => (&token[..], service.verify(token).await.map_err(unavailable)?),
+        Ok(token) => {
+            let answer = service.verify(token).await;
+            (&token[..], answer.map_err(|error| unavailable(&service, &error))?)
+        }
         Err(reason) => (&[][..], service.undecodable(reason)),
     };
     match form {
@@ -221,7 +233,8 @@ fn essence(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-fn unavailable(error: devid_registry::Error) -> Problem {
+fn unavailable(service: &Service, error: &devid_registry::Error) -> Problem {
+    count(&service.metrics().registry_failures);
     tracing::error!(%error, "the registry failed");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the registry failed; try again")
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod challenge;
+mod connections;
 mod http;
 mod metrics;
 mod page;
@@ -18,6 +19,7 @@ mod workflow;
 
 use std::time::Duration;
 
+use devid_core::token::LifecycleState;
 use devid_registry::Registry;
 use devid_verifier::ear;
 use devid_verifier::{AppraisalPolicy, Endorsements, TrustAnchors};
@@ -38,6 +40,8 @@ pub struct Config {
     pub policy: Option<AppraisalPolicy>,
     /// Reference values and keys.
     pub endorsements: Option<Endorsements>,
+    /// Lifecycle states that are let through where there is no policy.
+    pub lifecycles: Vec<LifecycleState>,
     /// Whether keys are let through that everybody has.
     pub allow_development_key: bool,
     /// What becomes of devices that are unknown and have no path to an anchor.
@@ -46,6 +50,8 @@ pub struct Config {
     pub challenge_lifetime: Duration,
     /// Signs results; without one there are only unsigned ones.
     pub signer: Option<Signer>,
+    /// How long signed results may be used.
+    pub result_lifetime: Duration,
     /// Whose names signed results use.
     pub ear_names: ear::Names,
     /// What clients may take.
@@ -73,7 +79,8 @@ pub struct Limits {
     /// How long a client may take for each: the TLS handshake, a request's
     /// head, its body, to take a piece of the answer, or between requests.
     pub patience: Duration,
-    /// Most connections at once. Others wait to be accepted.
+    /// Most connections at once. For another one, the peer that has most loses
+    /// the one that has waited longest for its client.
     pub connections: usize,
     /// How long requests in flight may take once the service was told to stop.
     pub grace: Duration,

@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     /// Open now.
     pub(crate) connections: AtomicU64,
     pub(crate) connections_failed: AtomicU64,
+    pub(crate) connections_given_up: AtomicU64,
+    pub(crate) registry_failures: AtomicU64,
     pub(crate) challenges: AtomicU64,
     pub(crate) devices_registered: AtomicU64,
     pub(crate) devices_held: AtomicU64,
@@ -60,6 +62,16 @@ impl Metrics {
                 "devid_connections_failed_total",
                 "Connections that ended in an error, a timeout or a failed handshake.",
                 &self.connections_failed,
+            ),
+            (
+                "devid_connections_given_up_total",
+                "Connections that waited for their client and made room for others.",
+                &self.connections_given_up,
+            ),
+            (
+                "devid_registry_failures_total",
+                "Requests without an answer because the registry failed or took too long.",
+                &self.registry_failures,
             ),
             ("devid_challenges_total", "Challenges made.", &self.challenges),
             (

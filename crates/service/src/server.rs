@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connections: accepted up to a limit, timed, and let finish at the end.
+//! Connections are accepted up to a limit, timed, and let finish at the end.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,11 +19,11 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
+use crate::connections::{Connection, Connections};
 use crate::metrics::count;
 use crate::{Service, TlsConfig, http};
 
@@ -40,22 +40,22 @@ pub async fn serve(
 ) {
     let limits = service.limits();
     let tls = tls.map(|TlsConfig(config)| TlsAcceptor::from(config));
-    let permits = Arc::new(Semaphore::new(limits.connections));
+    let connections = Connections::new(limits.connections, limits.patience);
     let graceful = GracefulShutdown::new();
     let router = http::router(Arc::clone(&service));
 
     let mut stop = pin!(stop);
     loop {
         let accepted = async {
-            let permit = Arc::clone(&permits).acquire_owned().await;
-            (permit, listener.accept().await)
+            let (stream, address) = listener.accept().await?;
+            Ok::<_, io::Error>((stream, connections.open(address.ip()).await))
         };
-        let (permit, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut stop => break,
             accepted = accepted => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, connection) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: some will be closed.
                 tracing::error!(%error, "cannot accept");
@@ -63,22 +63,29 @@ pub async fn serve(
                 continue;
             }
         };
-        let connection = Connection {
+        let served = Served {
             service: Arc::clone(&service),
+            connection: Arc::new(connection),
             router: router.clone(),
             tls: tls.clone(),
             watcher: graceful.watcher(),
         };
         tokio::spawn(async move {
-            let _permit = permit;
-            let metrics = connection.service.metrics();
+            let (service, connection) =
+                (Arc::clone(&served.service), Arc::clone(&served.connection));
+            let metrics = service.metrics();
             metrics.connections.fetch_add(1, Relaxed);
-            let service = Arc::clone(&connection.service);
-            if let Err(error) = connection.run(stream).await {
-                count(&service.metrics().connections_failed);
-                tracing::debug!(%error, "connection");
+            tokio::select! {
+                ended = served.run(stream) => if let Err(error) = ended {
+                    count(&metrics.connections_failed);
+                    tracing::debug!(%error, "connection");
+                },
+                () = connection.given_up() => {
+                    count(&metrics.connections_given_up);
+                    tracing::debug!("given up for another connection");
+                }
             }
-            service.metrics().connections.fetch_sub(1, Relaxed);
+            metrics.connections.fetch_sub(1, Relaxed);
         });
     }
 
@@ -89,8 +96,9 @@ pub async fn serve(
     }
 }
 
-struct Connection {
+struct Served {
     service: Arc<Service>,
+    connection: Arc<Connection>,
     router: Router,
     tls: Option<TlsAcceptor>,
     watcher: Watcher,
@@ -98,7 +106,7 @@ struct Connection {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-impl Connection {
+impl Served {
     async fn run(self, stream: TcpStream) -> Result<(), Failure> {
         stream.set_nodelay(true)?;
         let patience = self.service.limits().patience;
@@ -122,25 +130,28 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let Self { service, router, watcher, .. } = self;
+        let Self { service, connection, router, watcher, .. } = self;
         let patience = service.limits().patience;
         let router = TowerToHyperService::new(router);
-        let handle = service_fn(|request: Request<Incoming>| {
+        let handle = service_fn(|mut request: Request<Incoming>| {
+            connection.has_its_request();
+            request.extensions_mut().insert(Arc::clone(&connection));
             let response = router.call(request.map(Body::new));
-            let service = Arc::clone(&service);
+            let (service, connection) = (Arc::clone(&service), Arc::clone(&connection));
             async move {
                 let response = response.await?;
                 service.metrics().responded(response.status());
+                connection.waits_for_client();
                 Ok::<_, Infallible>(response)
             }
         });
-        let connection = http1::Builder::new()
+        let served = http1::Builder::new()
             .timer(TokioTimer::new())
             // From a request's first byte, and from the answer before it.
             .header_read_timeout(patience)
             .max_buf_size(MAX_HEAD_LEN)
             .serve_connection(TokioIo::new(stream), handle);
-        watcher.watch(connection).await?;
+        watcher.watch(served).await?;
         Ok(())
     }
 }

@@ -4,33 +4,43 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
+};
 use devid_core::cose::Kind;
 use devid_registry::{
     DeviceId, Error, EventKind, INSTANCE_ID_LEN, KnownKey, NewDevice, Registry, SeenSignature,
     State, Use,
 };
 use devid_verifier::ear::{Ear, Issuance, VerifierId};
-use devid_verifier::keys::{Hint, Key, PublicKey, certificate_spki};
+use devid_verifier::keys::{Hint, Key, KeyId, PublicKey, certificate_spki};
 use devid_verifier::recovery::recover;
 use devid_verifier::reuse::{Sighting, SignatureUse};
 use devid_verifier::{
-    Appraisal, Challenge, Check, KeySource, Outcome, Policy, Report, TrustAnchors, UnixTime,
-    Verifier,
+    Appraisal, Challenge, Check, KeySource, Outcome, Policy, Purpose, Report, TrustAnchors,
+    UnixTime, Verifier,
 };
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::challenge::{self, Challenges, Refused};
 use crate::metrics::{Metrics, count};
 use crate::{Config, Limits, Signer, Unknown};
 
-/// Keys looked up for one token, at most.
+/// Devices that one piece of evidence may be of.
 const MAX_WANTED: usize = 4;
+
+/// How long a request waits for the registry. The answer is out within two
+/// seconds.
+const REGISTRY_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A service that verifies tokens.
 pub struct Service {
     config: Config,
     challenges: Challenges,
     metrics: Metrics,
+    decoys: Decoys,
     /// No anchor at all.
     nothing: TrustAnchors,
 }
@@ -48,13 +58,16 @@ impl Service {
     /// are made with.
     pub async fn new(config: Config) -> Result<Arc<Self>, Error> {
         let mut random = Zeroizing::new(vec![0; challenge::KEY_LEN]);
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| Error::Shared("no randomness".into()))?;
+        let no_randomness = || Error::Shared("no randomness".into());
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| no_randomness())?;
+        let decoys = Decoys::generate().ok_or_else(no_randomness)?;
         let key = config.registry.secret("challenge", || random.to_vec()).await?;
         let challenges = Challenges::new(&Zeroizing::new(key), config.challenge_lifetime);
         Ok(Arc::new(Self {
             config,
             challenges,
             metrics: Metrics::default(),
+            decoys,
             nothing: TrustAnchors::default(),
         }))
     }
@@ -75,10 +88,11 @@ impl Service {
     /// A challenge is used up by a token whose signature is that of a device's
     /// key. One that anybody could have made leaves it to be answered.
     ///
-    /// Fails where the registry does: there is no verdict without it.
+    /// Fails where the registry does, or does not answer in time: there is no
+    /// verdict without it. The challenge may be used up then.
     pub async fn verify<'t>(&self, token: &'t [u8]) -> Result<Answer<'t>, Error> {
         let start = Instant::now();
-        let answer = self.workflow(token).await?;
+        let answer = in_time(self.workflow(token)).await?;
         self.metrics.verified(&answer.report, start.elapsed());
         tracing::debug!(
             verdict = answer.report.verdict().name(),
@@ -96,63 +110,112 @@ impl Service {
     }
 
     async fn workflow<'t>(&self, token: &'t [u8]) -> Result<Answer<'t>, Error> {
-        let Wanted { instance_ids, nonce } = Wanted::of(token, &self.nothing);
-        let mut known = Vec::new();
-        for instance_id in &instance_ids {
-            known.extend(self.config.registry.lookup(instance_id).await?);
-        }
+        let Wanted { instance_ids, nonce, too_many } = Wanted::of(token, &self.nothing);
         let challenge = match nonce {
             Some(nonce) => self.challenges.check(nonce, challenge::now()).map(|()| nonce),
             None => Err(Refused::Foreign),
         };
+        if too_many {
+            let mut report = self.checks(token, &Offered::default(), challenge);
+            let several = format!("evidence of more than {MAX_WANTED} devices");
+            report.set(Check::Signature, Outcome::fail(several));
+            return Ok(Answer { report, device: None });
+        }
+        let mut known = Vec::new();
+        for instance_id in &instance_ids {
+            known.extend(self.config.registry.lookup(instance_id).await?);
+        }
 
-        let mut report = self.checks(token, &known, challenge);
-        let device = known.first().map(|key| (key.device, key.state));
-        let mut answer = match known.first() {
-            // Nothing that was said of it since counts.
-            Some(key) if key.state == State::Revoked => {
-                let revoked = format!("the registry has revoked device {}", key.device.0);
-                report.set(Check::Signature, Outcome::fail(revoked));
-                return Ok(Answer { report, device });
-            }
-            _ => Answer { report, device },
-        };
-
-        let signed = answer.report.outcome(Check::Signature).passed();
+        let approved = known.iter().filter(|key| key.state == State::Approved);
+        let offered = Offered { endorsed: self.endorsers(), ..Offered::registered(approved) };
+        let report = self.checks(token, &offered, challenge);
+        if report.outcome(Check::Signature).passed() {
+            return self.signed_by_trusted(report, &known, challenge).await;
+        }
+        if let Some(answer) = self.signed_by_untrusted(token, &known, challenge) {
+            return Ok(answer);
+        }
+        // Nobody signed that the registry knows, so nothing of the registry goes
+        // into the answer: whoever made the token learns nothing about it.
+        let offered = Offered { endorsed: self.endorsers(), ..Offered::default() };
+        let report = self.checks(token, &offered, challenge);
+        let mut answer = Answer { report, device: None };
         let by_path = answer.report.outcome(Check::CertificatePath).passed();
-        match (signed, challenge) {
-            (true, Ok(nonce)) => {
-                // A key's ids are hashes of it: there is one under each.
-                let key = known.first().filter(|_| known.len() == 1);
-                self.use_up(nonce, key, &mut answer).await?;
-                if answer.report.outcome(Check::InstanceId).passed() {
-                    self.record(&mut answer).await?;
-                }
-            }
-            (false, Ok(nonce)) if !by_path => self.refuse(token, nonce, &mut answer).await?,
-            _ => {}
+        if let (Ok(nonce), false) = (challenge, by_path) {
+            self.hold(token, nonce, &mut answer).await?;
         }
         Ok(answer)
+    }
+
+    /// The signature is that of an approved device, or a path or an endorser
+    /// vouches for the key.
+    async fn signed_by_trusted<'t>(
+        &self,
+        report: Report<'t>,
+        known: &[KnownKey],
+        challenge: Result<&[u8], Refused>,
+    ) -> Result<Answer<'t>, Error> {
+        // Under another name than the key's, it was looked up for another device.
+        let named = report.outcome(Check::InstanceId).passed();
+        let signers = if named { known } else { &[] };
+        let mut answer = Answer { report, device: None };
+        if let Some(key) = signers.iter().find(|key| key.state == State::Revoked) {
+            answer.refuse(key.device, State::Revoked);
+            return Ok(answer);
+        }
+        // A key's ids are hashes of it: there is one under each.
+        let signer = match signers {
+            [one] => Some(one),
+            _ => None,
+        };
+        answer.device = signer.map(|key| (key.device, key.state));
+        if let Ok(nonce) = challenge {
+            self.use_up(nonce, signer, &mut answer).await?;
+            // The platform token of a key attestation bundle has a hash for a nonce
+            // that every device answers, not this challenge.
+            let is_fresh = answer.report.key_attestation.is_none();
+            if named && is_fresh {
+                self.record(&mut answer).await?;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// What to say where the signature is that of a device that was revoked or
+    /// waits for approval. `None` where it is not.
+    fn signed_by_untrusted<'t>(
+        &self,
+        token: &'t [u8],
+        known: &[KnownKey],
+        challenge: Result<&[u8], Refused>,
+    ) -> Option<Answer<'t>> {
+        let mut untrusted = known.iter().filter(|key| key.state != State::Approved);
+        let offered = match known {
+            // As long as it takes to try a key that there is.
+            [] => Offered { decoys: &self.decoys.0, ..Offered::default() },
+            _ => Offered::registered(untrusted.clone()),
+        };
+        let report = self.checks(token, &offered, challenge);
+        let key = untrusted.next().filter(|_| report.outcome(Check::Signature).passed())?;
+        let mut answer = Answer { report, device: None };
+        answer.refuse(key.device, key.state);
+        Some(answer)
+    }
+
+    fn endorsers(&self) -> Option<&dyn KeySource> {
+        self.config.endorsements.as_ref().map(|endorsed| endorsed as &dyn KeySource)
     }
 
     /// All that the verifier can say.
     fn checks<'t>(
         &self,
         token: &'t [u8],
-        known: &[KnownKey],
+        keys: &Offered<'_>,
         challenge: Result<&[u8], Refused>,
     ) -> Report<'t> {
         let config = &self.config;
-        let keys = Known {
-            keys: known
-                .iter()
-                .filter(|key| key.state == State::Approved)
-                .filter_map(|key| PublicKey::from_spki(&key.spki).ok())
-                .collect(),
-            endorsed: config.endorsements.as_ref().map(|endorsed| endorsed as &dyn KeySource),
-        };
         let verifier = Verifier {
-            keys: &keys,
+            keys,
             anchors: &config.anchors,
             policy: Policy {
                 at: UnixTime::now(),
@@ -161,6 +224,7 @@ impl Service {
             appraisal: Appraisal {
                 policy: config.policy.as_ref(),
                 endorsements: config.endorsements.as_ref(),
+                lifecycles: &config.lifecycles,
             },
         };
         match challenge {
@@ -223,10 +287,12 @@ impl Service {
         }
         let registry = &self.config.registry;
         match answer.device {
-            Some((device, State::Pending)) => {
-                registry.approve(device, why).await?;
-                answer.device = Some((device, State::Approved));
-            }
+            Some((device, State::Pending)) => match registry.approve(device, why).await {
+                Ok(()) => answer.device = Some((device, State::Approved)),
+                // Since it was looked up.
+                Err(Error::Revoked) => answer.refuse(device, State::Revoked),
+                Err(error) => return Err(error),
+            },
             Some(_) => {}
             None => {
                 let signature = answer.report.signature_use.as_ref();
@@ -253,39 +319,31 @@ impl Service {
         Some(NewDevice { signature: Some(seen(signature)), ..new })
     }
 
-    /// Says why a device that is not trusted is refused, and holds it for an
-    /// operator where that is wanted.
-    async fn refuse(
-        &self,
-        token: &[u8],
-        nonce: &[u8],
-        answer: &mut Answer<'_>,
-    ) -> Result<(), Error> {
+    /// Holds a device for an operator to approve, where that is wanted and its key
+    /// can be had from the token.
+    async fn hold(&self, token: &[u8], nonce: &[u8], answer: &mut Answer<'_>) -> Result<(), Error> {
+        let Unknown::Hold { max_pending } = self.config.unknown else { return Ok(()) };
+        // The token must be fresh, and really signed by the key that it names.
+        let Ok(key) = recover(token) else { return Ok(()) };
         let registry = &self.config.registry;
-        if let (None, Unknown::Hold { max_pending }) = (answer.device, self.config.unknown) {
-            // The token must be fresh, and really signed by the key that it names.
-            let Ok(key) = recover(token) else { return Ok(()) };
-            let used = registry.use_up(Use { nonce: nonce.to_vec(), signature: None }).await?;
-            if !used.nonce_was_fresh {
-                answer.report.set(Check::Challenge, was_used());
-                return Ok(());
-            }
-            let spki = key.spki().to_vec();
-            let Some(new) = new_device(State::Pending, spki, "key from its token") else {
-                return Ok(());
-            };
-            match register(registry, new, max_pending).await {
-                Err(Error::TooManyPending) => tracing::warn!("too many devices wait for approval"),
-                held => {
-                    answer.device = held?;
+        let used = registry.use_up(Use { nonce: nonce.to_vec(), signature: None }).await?;
+        if !used.nonce_was_fresh {
+            answer.report.set(Check::Challenge, was_used());
+            return Ok(());
+        }
+        let spki = key.spki().to_vec();
+        let Some(new) = new_device(State::Pending, spki, "key from its token") else {
+            return Ok(());
+        };
+        match register(registry, new, max_pending).await {
+            Err(Error::TooManyPending) => tracing::warn!("too many devices wait for approval"),
+            held => {
+                if let Some((device, state)) = held? {
+                    tracing::info!(device = device.0, "held for approval");
                     count(&self.metrics.devices_held);
+                    answer.refuse(device, state);
                 }
             }
-        }
-        if let Some((DeviceId(device), State::Pending)) = answer.device {
-            tracing::info!(device, "held for approval");
-            let held = format!("device {device} waits for approval");
-            answer.report.set(Check::Signature, Outcome::fail(held));
         }
         Ok(())
     }
@@ -295,19 +353,28 @@ impl Service {
         let issuance = Issuance {
             names: self.config.ear_names,
             at: UnixTime::now(),
-            lifetime_seconds: None,
+            lifetime_seconds: self.config.result_lifetime.as_secs(),
             verifier_id: VerifierId {
                 developer: "devid".into(),
                 build: concat!("devid-service ", env!("CARGO_PKG_VERSION")).into(),
             },
-            nonce: None,
+            // What a service verifies answers its own challenge, or fails.
+            nonce: answer.report.nonce,
             policy_id: self.config.policy.as_ref().and_then(|policy| policy.id.as_deref()),
+            bound_key: None,
         };
         Ear::new(&answer.report, &issuance)
     }
 
+    /// Whether what a token needs of the registry can be had: a lookup and a
+    /// write.
     pub(crate) async fn is_healthy(&self) -> Result<(), Error> {
-        self.config.registry.lookup(&[0; INSTANCE_ID_LEN]).await.map(drop)
+        let registry = &self.config.registry;
+        in_time(async {
+            registry.lookup(&[0; INSTANCE_ID_LEN]).await?;
+            registry.probe().await
+        })
+        .await
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -323,11 +390,30 @@ impl Service {
     }
 }
 
+impl Answer<'_> {
+    /// Says that a device that signed is not trusted, and why.
+    fn refuse(&mut self, device: DeviceId, state: State) {
+        let DeviceId(number) = device;
+        let why = match state {
+            State::Revoked => format!("the registry has revoked device {number}"),
+            State::Pending | State::Approved => format!("device {number} waits for approval"),
+        };
+        self.report.set(Check::Signature, Outcome::fail(why));
+        self.device = Some((device, state));
+    }
+}
+
+/// What is asked of the registry for one request, or that it took too long.
+async fn in_time<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(REGISTRY_PATIENCE, asked).await.unwrap_or(Err(Error::TimedOut))
+}
+
 /// What a token asks for before it is verified.
-#[derive(Default)]
 struct Wanted<'t> {
     instance_ids: Vec<[u8; INSTANCE_ID_LEN]>,
     nonce: Option<&'t [u8]>,
+    /// There were more than [`MAX_WANTED`].
+    too_many: bool,
 }
 
 impl<'t> Wanted<'t> {
@@ -342,8 +428,10 @@ impl<'t> Wanted<'t> {
             appraisal: Appraisal::default(),
         };
         let report = verifier.verify(token, Challenge::Any);
-        let instance_ids = asked.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Self { instance_ids, nonce: report.nonce }
+        let mut instance_ids = asked.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let too_many = instance_ids.len() > MAX_WANTED;
+        instance_ids.truncate(MAX_WANTED);
+        Self { instance_ids, nonce: report.nonce, too_many }
     }
 }
 
@@ -354,27 +442,72 @@ impl KeySource for Asked {
     fn offer(&self, hint: &Hint<'_>, _: &mut dyn FnMut(Key<'_>) -> bool) {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Kind::Sign1, Some(id)) = (hint.kind, hint.instance_id)
-            && asked.len() < MAX_WANTED
+            && asked.len() <= MAX_WANTED
             && !asked.contains(id)
         {
             asked.push(*id);
         }
     }
+
+    fn purpose(&self, _: &KeyId) -> Option<Purpose> {
+        None
+    }
 }
 
-/// What was looked up for one token, and what endorsers say.
-struct Known<'e> {
+/// The keys that one token is tried with.
+#[derive(Default)]
+struct Offered<'k> {
+    /// Of the registry.
     keys: Vec<PublicKey>,
-    endorsed: Option<&'e dyn KeySource>,
+    /// Of nobody.
+    decoys: &'k [PublicKey],
+    /// Of endorsers.
+    endorsed: Option<&'k dyn KeySource>,
 }
 
-impl KeySource for Known<'_> {
+impl<'k> Offered<'k> {
+    fn registered<'r>(keys: impl Iterator<Item = &'r KnownKey>) -> Self {
+        let keys = keys.filter_map(|key| PublicKey::from_spki(&key.spki).ok()).collect();
+        Self { keys, ..Self::default() }
+    }
+}
+
+impl KeySource for Offered<'_> {
     fn offer(&self, hint: &Hint<'_>, accept: &mut dyn FnMut(Key<'_>) -> bool) {
-        let taken =
-            hint.kind == Kind::Sign1 && self.keys.iter().any(|key| accept(Key::Public(key)));
+        let named = |key: &&PublicKey| {
+            hint.instance_id.is_some_and(|id| key.id().instance_ids().contains(id))
+        };
+        let taken = hint.kind == Kind::Sign1
+            && self
+                .keys
+                .iter()
+                .filter(named)
+                .chain(self.decoys)
+                .any(|key| accept(Key::Public(key)));
         if let (false, Some(endorsed)) = (taken, self.endorsed) {
             endorsed.offer(hint, accept);
         }
+    }
+
+    fn purpose(&self, key: &KeyId) -> Option<Purpose> {
+        self.endorsed.and_then(|endorsed| endorsed.purpose(key))
+    }
+}
+
+/// A key on each curve, whose private half was thrown away.
+struct Decoys([PublicKey; 3]);
+
+impl Decoys {
+    fn generate() -> Option<Self> {
+        let key = |algorithm| {
+            let pair = EcdsaKeyPair::generate(algorithm).ok()?;
+            PublicKey::from_point(pair.public_key().as_ref()).ok()
+        };
+        Some(Self([
+            key(&ECDSA_P256_SHA256_FIXED_SIGNING)?,
+            key(&ECDSA_P384_SHA384_FIXED_SIGNING)?,
+            key(&ECDSA_P521_SHA512_FIXED_SIGNING)?,
+        ]))
     }
 }
 

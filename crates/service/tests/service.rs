@@ -3,15 +3,18 @@
 
 #[path = "../../verifier/tests/common/mod.rs"]
 mod common;
+mod device;
 mod http;
 mod schema;
 
+use std::fs;
 use std::time::Duration;
 
-use common::cbor::Value::{Bytes, Int};
-use common::x509::{CA, LEAF, root};
-use common::{RFC_9783, Signer, later_claims, seal, sign};
-use devid_registry::{EventKind, NewDevice, State};
+use common::cbor::Value::{Array, Bytes, Int, Map, Text};
+use common::x509::{CA, CLIENT_AUTH, LEAF, Template, root};
+use common::{Signer, cose_key, seal, sign};
+use device::{claims, fails, new_device, passes, register, result, token, token_with};
+use devid_registry::{EventKind, State};
 use devid_service::{Config, Signer as ResultSigner, Unknown};
 use devid_verifier::endorsements::EndorsedKey;
 use devid_verifier::keys::PublicKey;
@@ -24,77 +27,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 const SIGNING_KEY: &[u8] = include_bytes!("signing-key.pem");
-
-fn token(signer: &Signer, nonce: &[u8]) -> Vec<u8> {
-    token_with(signer, nonce, vec![])
-}
-
-/// A token that answers a challenge, with an `x5chain`.
-fn token_with(signer: &Signer, nonce: &[u8], chain: Vec<Vec<u8>>) -> Vec<u8> {
-    let mut unprotected = vec![];
-    match chain.len() {
-        0 => {}
-        1 => unprotected.push((Int(33), Bytes(chain[0].clone()))),
-        _ => {
-            let chain = common::cbor::Value::Array(chain.into_iter().map(Bytes).collect());
-            unprotected.push((Int(33), chain));
-        }
-    }
-    sign(signer, unprotected, claims(signer, nonce))
-}
-
-fn claims(signer: &Signer, nonce: &[u8]) -> Vec<(common::cbor::Value, common::cbor::Value)> {
-    let mut claims = later_claims(RFC_9783, signer.instance_id());
-    claims.retain(|(key, _)| *key != Int(10));
-    claims.push((Int(10), Bytes(nonce.to_vec())));
-    claims
-}
-
-/// A device by its public key alone.
-fn new_device(signer: &Signer, state: State) -> NewDevice {
-    let key = signer.public();
-    NewDevice {
-        state,
-        sku: None,
-        serial: None,
-        spki: key.spki(),
-        instance_ids: key.id().instance_ids().to_vec(),
-        chain: vec![],
-        signature: None,
-        detail: "test".into(),
-    }
-}
-
-async fn register(running: &Running, signer: &Signer) {
-    running.registry.register(new_device(signer, State::Approved), 0).await.expect("registers");
-}
-
-fn result<'a>(answer: &'a Value, check: &str) -> &'a str {
-    let checks = answer["checks"].as_array().expect("checks");
-    let found = checks.iter().find(|entry| entry["check"] == check).expect("the check");
-    found["result"].as_str().expect("a result")
-}
-
-fn detail<'a>(answer: &'a Value, check: &str) -> &'a str {
-    let checks = answer["checks"].as_array().expect("checks");
-    let found = checks.iter().find(|entry| entry["check"] == check).expect("the check");
-    found["detail"].as_str().expect("a detail")
-}
-
-#[track_caller]
-fn passes(answer: &Value) {
-    assert_eq!(answer["verdict"], "pass", "{answer:#}");
-    schema::conforms(answer, "Answer");
-}
-
-/// The verdict is fail for that check, and for that reason.
-#[track_caller]
-fn fails(answer: &Value, check: &str, reason: &str) {
-    assert_eq!(answer["verdict"], "fail", "{answer:#}");
-    assert_eq!(result(answer, check), "fail", "{answer:#}");
-    assert!(detail(answer, check).contains(reason), "{answer:#}");
-    schema::conforms(answer, "Answer");
-}
 
 #[tokio::test]
 async fn passes_what_a_registered_device_signed() {
@@ -243,9 +175,123 @@ async fn a_forged_token_leaves_the_challenge_to_be_answered() {
         forgeries.push(changed);
     }
     for forged in forgeries {
-        fails(&running.verify(&forged).await, "signature", "not made by the trusted key");
+        fails(&running.verify(&forged).await, "signature", "no trusted public key");
     }
     passes(&running.verify(&genuine).await);
+}
+
+/// All that a client can tell from an answer, in both forms. An EAR is signed
+/// anew each time, at its own time.
+async fn answers(running: &Running, token: &[u8]) -> (Vec<u8>, String) {
+    let json = running.send_token(token, "application/json").await;
+    let ear = running.send_token(token, "application/eat+jwt").await;
+    assert_eq!((json.status, ear.status), (200, 200));
+    let claims = String::from_utf8(ear.body).expect("text");
+    let claims = claims.split('.').nth(1).expect("a payload").as_bytes().to_vec();
+    let claims = data_encoding::BASE64URL_NOPAD.decode(&claims).expect("base64url");
+    let mut claims: Value = serde_json::from_slice(&claims).expect("JSON");
+    for time in ["iat", "exp"] {
+        claims.as_object_mut().expect("an object").remove(time);
+    }
+    let json_value: Value = serde_json::from_slice(&json.body).expect("JSON");
+    assert_eq!(json_value["verdict"], "fail", "{json_value:#}");
+    assert_eq!(json_value["device"], Value::Null, "{json_value:#}");
+    (json.body, claims.to_string())
+}
+
+#[tokio::test]
+async fn a_forged_token_learns_nothing_of_the_registry() {
+    let (known, blank) = (directory(), directory());
+    let (ca, signer, forger) = (Signer::p256("ca"), Signer::p256("a"), Signer::p256("forger"));
+    let configured = |config: &mut Config| {
+        config.anchors = anchors(&ca);
+        config.unknown = Unknown::Hold { max_pending: 10 };
+        config.signer = Some(ResultSigner::from_pem(SIGNING_KEY).expect("a key"));
+    };
+    let running = start(known.path(), configured).await;
+    // The same secret, and no devices.
+    fs::copy(known.path().join("registry.db"), blank.path().join("registry.db")).expect("copies");
+    fs::copy(known.path().join("registry.db-wal"), blank.path().join("registry.db-wal"))
+        .expect("copies");
+    let ignorant = start(blank.path(), configured).await;
+
+    let held = new_device(&signer, State::Pending);
+    let device = running.registry.register(held, 10).await.expect("registers");
+    for state in [State::Pending, State::Approved, State::Revoked] {
+        match state {
+            State::Pending => {}
+            State::Approved => running.registry.approve(device, "").await.expect("approves"),
+            State::Revoked => running.registry.revoke(device, "").await.expect("revokes"),
+        }
+        for nonce in [running.challenge(32).await, vec![0; 32]] {
+            for forged in forgeries(&signer, &forger, &ca, &nonce) {
+                assert_eq!(
+                    answers(&running, &forged).await,
+                    answers(&ignorant, &forged).await,
+                    "{state:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Tokens under a device's name that its key did not sign.
+fn forgeries(signer: &Signer, forger: &Signer, ca: &Signer, nonce: &[u8]) -> Vec<Vec<u8>> {
+    let genuine = token(signer, nonce);
+    let changed = |at: usize| {
+        let mut changed = genuine.clone();
+        changed[at] ^= 1;
+        changed
+    };
+    let claims = || claims(signer, nonce);
+    let chain = |issuer: &Signer| vec![(Int(33), Bytes(LEAF.issue(forger, ("Root", issuer))))];
+    let several = |tokens: [Vec<u8>; 2]| {
+        let [a, b] = tokens.map(|token| {
+            let media_type = common::cbor::Value::Text("application/eat+cwt");
+            common::cbor::Value::Array(vec![media_type, Bytes(token)])
+        });
+        common::cbor::Value::Map(vec![
+            (common::cbor::Value::Text("a"), a),
+            (common::cbor::Value::Text("b"), b),
+        ])
+        .encode()
+    };
+    vec![
+        sign(forger, vec![], claims()),
+        // For another curve than the device's key is on.
+        sign(&Signer::p384("forger"), vec![], claims()),
+        changed(genuine.len() - 1),
+        changed(genuine.len() - 70),
+        // With a path that leads to no anchor, and with another device's to one.
+        sign(forger, chain(forger), claims()),
+        sign(forger, chain(ca), claims()),
+        // Beside a genuine token.
+        several([genuine.clone(), sign(forger, vec![], claims())]),
+        several([sign(forger, vec![], claims()), genuine.clone()]),
+    ]
+}
+
+#[tokio::test]
+async fn refuses_evidence_of_more_devices_than_it_looks_up() {
+    let directory = directory();
+    let (ca, names) = (Signer::p256("ca"), ["a", "b", "c", "d", "e"]);
+    let running = start(directory.path(), |config| config.anchors = anchors(&ca)).await;
+    let challenge = running.challenge(32).await;
+    let collection = |names: &[&'static str]| {
+        let members = names.iter().map(|name| {
+            let signer = Signer::p256(name);
+            let chain = vec![LEAF.issue(&signer, ("Root", &ca))];
+            let media_type = common::cbor::Value::Text("application/eat+cwt");
+            let token = Bytes(token_with(&signer, &challenge, chain));
+            (common::cbor::Value::Text(name), common::cbor::Value::Array(vec![media_type, token]))
+        });
+        common::cbor::Value::Map(members.collect()).encode()
+    };
+    // The last of them was revoked.
+    let revoked = new_device(&Signer::p256("e"), State::Revoked);
+    running.registry.register(revoked, 0).await.expect("registers");
+    fails(&running.verify(&collection(&names)).await, "signature", "more than 4 devices");
+    fails(&running.verify(&collection(&names[3..])).await, "signature", "has revoked device");
 }
 
 #[tokio::test]
@@ -385,6 +431,55 @@ async fn records_an_unknown_device_that_has_a_path_to_an_anchor() {
     let challenge = running.challenge(32).await;
     let answer = running.verify(&token(&signer, &challenge)).await;
     passes(&answer);
+}
+
+/// A peer has the device answer under the hash of a key of the peer's own, and
+/// answers the challenge by that key.
+#[tokio::test]
+async fn records_no_device_from_a_key_attestation_bundle() {
+    let directory = directory();
+    let (ca, signer, peer) = (Signer::p256("ca"), Signer::p256("a"), Signer::p256("peer"));
+    let running = start(directory.path(), |config| config.anchors = anchors(&ca)).await;
+    let chain = vec![LEAF.issue(&signer, ("Root", &ca))];
+    let challenge = running.challenge(32).await;
+    let kak = cose_key(&peer);
+    let relayed = token_with(&signer, &Sha256::digest(kak.encode()), chain);
+    let cnf = Map(vec![(Int(1), kak.clone())]);
+    let claims = vec![(Int(10), Bytes(challenge)), (Int(8), cnf), (Int(2500), kak)];
+    let record = |token| Array(vec![Text("application/eat+cwt"), Bytes(token)]);
+    let bundle = Map(vec![
+        (Text("__cmwc_t"), Text("tag:ietf.org,2024-02-29:rats/kat")),
+        (Text("kat"), record(sign(&peer, vec![], claims))),
+        (Text("pat"), record(relayed)),
+    ]);
+    let body = bundle.encode();
+    let media_type = [("Content-Type", "application/cmw+cbor")];
+    let answer = running.send("POST", "/verify", &media_type, &body).await.json();
+    assert_eq!(answer["verdict"], "pass", "{answer:#}");
+    assert!(answer["device"].is_null(), "{answer:#}");
+    for id in signer.public().id().instance_ids() {
+        assert!(running.registry.lookup(id).await.expect("looks up").is_empty());
+    }
+}
+
+/// An application has TF-M sign a made-up token with an identity's key.
+#[tokio::test]
+async fn records_no_device_whose_leaf_is_for_identities() {
+    let directory = directory();
+    let (ca, signer) = (Signer::p256("ca"), Signer::p256("idevid"));
+    let running = start(directory.path(), |config| {
+        config.anchors = anchors(&ca);
+        config.unknown = Unknown::Hold { max_pending: 10 };
+    })
+    .await;
+    for purposes in [&[CLIENT_AUTH][..], &[]] {
+        let chain = vec![Template { purposes, ..LEAF }.issue(&signer, ("Root", &ca))];
+        let challenge = running.challenge(32).await;
+        let answer = running.verify(&token_with(&signer, &challenge, chain)).await;
+        fails(&answer, "certificate-path", "extKeyUsage");
+        assert_eq!(result(&answer, "signature"), "fail");
+        assert!(answer["device"].is_null() || answer["device"]["state"] == "pending", "{answer:#}");
+    }
 }
 
 #[tokio::test]
@@ -553,15 +648,27 @@ async fn signs_results_where_it_has_a_key() {
     register(&running, &device).await;
     for accept in ["application/eat+jwt", "text/html, application/eat+cwt;q=0.9"] {
         for (sender, status) in
-            [(&device, ear::Tier::Affirming), (&Signer::p256("b"), ear::Tier::Contraindicated)]
+            // There are no reference values.
+            [
+                (&device, ear::Tier::Warning),
+                (&Signer::p256("b"), ear::Tier::Contraindicated),
+            ]
         {
             let challenge = running.challenge(32).await;
             let response = running.send_token(&token(sender, &challenge), accept).await;
             assert_eq!(response.status, 200, "{response:?}");
             assert!(accept.contains(response.media_type()));
-            let report = ear::verify(&response.body, &keys, UnixTime::now());
-            assert_eq!(report.verdict(), Verdict::Pass);
-            assert_eq!(report.content.expect("an EAR").status(), status);
+            let demand = ear::Demand {
+                require: status,
+                nonce: Some(&challenge),
+                max_age_seconds: Some(60),
+                ..ear::Demand::affirming(UnixTime::now())
+            };
+            let report = ear::verify(&response.body, &keys, &demand);
+            assert_eq!(report.verdict(), Verdict::Pass, "{report:?}");
+            let result = report.content.expect("an EAR");
+            assert_eq!(result.status(), status);
+            assert_eq!(result.expires_at, Some(result.issued_at + 3600));
         }
     }
 }

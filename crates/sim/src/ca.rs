@@ -3,6 +3,7 @@
 //! keys in memory alone, gone with the value.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use devid_core::key::PublicKey;
 use devid_core::time::UnixTime;
@@ -10,14 +11,18 @@ use devid_verifier::{Challenge, Check, Verdict, Verifier};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SerialNumber, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SerialNumber,
+    SignatureAlgorithm,
 };
 use time::{Duration, OffsetDateTime};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
 use crate::{Random, public_half, sha256};
+
+/// The purpose of attestation keys.
+const TCG_KP_AIK_CERTIFICATE: [u64; 5] = [2, 23, 133, 8, 3];
 
 /// How long its certificates are valid.
 const VALIDITY: Duration = Duration::days(30);
@@ -28,6 +33,7 @@ pub struct ThrowAwayCa {
     issuing_der: Vec<u8>,
     issuing: Issuer<'static, Key>,
     valid_from: OffsetDateTime,
+    draws: Draws,
 }
 
 /// A trust anchor of a device, whose key signs update commands.
@@ -56,13 +62,25 @@ impl ThrowAwayCa {
     /// # Panics
     /// Where `now` is beyond the year 9999.
     pub fn new(now: UnixTime) -> Self {
+        Self::from(now, Draws::system())
+    }
+
+    /// The same for the same seed, and in what it issues: for tests alone.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn seeded(now: UnixTime, seed: [u8; 32]) -> Self {
+        Self::from(now, Draws::seeded(seed))
+    }
+
+    fn from(now: UnixTime, draws: Draws) -> Self {
         let valid_from = OffsetDateTime::from_unix_timestamp(now.0).expect("a year below 10000");
-        let root_key = Key::random();
-        let root = ca_params("devid throw-away root", &root_key, valid_from, 1);
+        let root_key = Key::random(&draws);
+        let root = ca_params("devid throw-away root", &root_key, valid_from, 1, &draws);
         let root_der = root.self_signed(&root_key).expect("the parameters are complete");
 
-        let issuing_key = Key::random();
-        let issuing = ca_params("devid throw-away CA", &issuing_key, valid_from, 0);
+        let issuing_key = Key::random(&draws);
+        let issuing = ca_params("devid throw-away CA", &issuing_key, valid_from, 0, &draws);
         let issuing_der = issuing
             .signed_by(&issuing_key, &Issuer::new(root, root_key))
             .expect("the parameters are complete");
@@ -71,6 +89,7 @@ impl ThrowAwayCa {
             issuing_der: issuing_der.der().to_vec(),
             issuing: Issuer::new(issuing, issuing_key),
             valid_from,
+            draws,
         }
     }
 
@@ -79,8 +98,8 @@ impl ThrowAwayCa {
         &self.root_der
     }
 
-    /// Issues for a certification request once its signature proves that the
-    /// device holds the key. Returns the chain below the root, leaf first, as
+    /// Issues an identity for a certification request once its signature proves
+    /// that the device holds the key: its extKeyUsage is clientAuth. Returns the chain below the root, leaf first, as
     /// concatenated DER. The subject is the request's.
     pub fn issue(&self, csr: &[u8]) -> Result<Vec<u8>, CsrError> {
         let (rest, csr) =
@@ -104,7 +123,7 @@ impl ThrowAwayCa {
             let kind = attribute.attr_type().iter().ok_or(CsrError::Malformed)?;
             subject.push(DnType::from_oid(&kind.collect::<Vec<_>>()), text);
         }
-        Ok(self.chain(&key, subject))
+        Ok(self.chain(&key, subject, ExtendedKeyUsagePurpose::ClientAuth))
     }
 
     /// Issues for a request once the evidence in it passes too: an attested
@@ -126,17 +145,24 @@ impl ThrowAwayCa {
         self.issue(csr)
     }
 
-    /// Certifies a key that cannot ask by itself, as the IAK. Returns the chain
-    /// below the root, leaf first, as concatenated DER.
+    /// Certifies an attestation key, which cannot ask by itself: its extKeyUsage is
+    /// 2.23.133.8.3 (TCG attestation identity key). Returns the chain below the
+    /// root, leaf first, as concatenated DER.
     pub fn certify(&self, key: &PublicKey, common_name: &str) -> Vec<u8> {
         let mut subject = DistinguishedName::new();
         subject.push(DnType::CommonName, common_name);
-        self.chain(key, subject)
+        self.chain(key, subject, ExtendedKeyUsagePurpose::Other(TCG_KP_AIK_CERTIFICATE.to_vec()))
     }
 
-    fn chain(&self, key: &PublicKey, subject: DistinguishedName) -> Vec<u8> {
-        let mut params = params(subject, self.valid_from);
+    fn chain(
+        &self,
+        key: &PublicKey,
+        subject: DistinguishedName,
+        purpose: ExtendedKeyUsagePurpose,
+    ) -> Vec<u8> {
+        let mut params = params(subject, self.valid_from, &self.draws);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![purpose];
         let leaf =
             params.signed_by(&Point(*key), &self.issuing).expect("the parameters are complete");
         [leaf.der(), self.issuing_der.as_slice()].concat()
@@ -150,9 +176,22 @@ impl ThrowAwayAnchor {
     /// # Panics
     /// Where `now` is beyond the year 9999.
     pub fn new(name: &str, now: UnixTime, signs_commands: bool) -> Self {
+        Self::from(name, now, signs_commands, &Draws::system())
+    }
+
+    /// The same for the same name and seed: for tests alone.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn seeded(name: &str, now: UnixTime, signs_commands: bool, seed: [u8; 32]) -> Self {
+        let seed = sha256(&[&seed, name.as_bytes()]);
+        Self::from(name, now, signs_commands, &Draws::seeded(seed))
+    }
+
+    fn from(name: &str, now: UnixTime, signs_commands: bool, draws: &Draws) -> Self {
         let valid_from = OffsetDateTime::from_unix_timestamp(now.0).expect("a year below 10000");
-        let key = Key::random();
-        let mut params = ca_params(name, &key, valid_from, 0);
+        let key = Key::random(draws);
+        let mut params = ca_params(name, &key, valid_from, 0, draws);
         if signs_commands {
             params.key_usages.push(KeyUsagePurpose::DigitalSignature);
         }
@@ -171,10 +210,16 @@ impl ThrowAwayAnchor {
     }
 }
 
-fn ca_params(name: &str, key: &Key, valid_from: OffsetDateTime, path_len: u8) -> CertificateParams {
+fn ca_params(
+    name: &str,
+    key: &Key,
+    valid_from: OffsetDateTime,
+    path_len: u8,
+    draws: &Draws,
+) -> CertificateParams {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CommonName, name);
-    let mut params = params(subject, valid_from);
+    let mut params = params(subject, valid_from, draws);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_len));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     // RFC 7093, 2, method 1.
@@ -183,14 +228,18 @@ fn ca_params(name: &str, key: &Key, valid_from: OffsetDateTime, path_len: u8) ->
     params
 }
 
-fn params(subject: DistinguishedName, valid_from: OffsetDateTime) -> CertificateParams {
+fn params(
+    subject: DistinguishedName,
+    valid_from: OffsetDateTime,
+    draws: &Draws,
+) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = subject;
     params.not_before = valid_from;
     params.not_after = valid_from + VALIDITY;
     params.use_authority_key_identifier_extension = true;
     // Positive, and without a leading zero (RFC 5280, 4.1.2.2).
-    let mut serial = Random::system().draw()[..16].to_vec();
+    let mut serial = draws.next().draw()[..16].to_vec();
     serial[0] = serial[0] & 0x7f | 0x40;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params
@@ -208,14 +257,35 @@ impl PublicKeyData for Point {
     }
 }
 
+/// Where a CA's random numbers come from, one source after the other.
+struct Draws {
+    seed: Option<[u8; 32]>,
+    drawn: AtomicU64,
+}
+
+impl Draws {
+    fn system() -> Self {
+        Self { seed: None, drawn: AtomicU64::new(0) }
+    }
+
+    fn seeded(seed: [u8; 32]) -> Self {
+        Self { seed: Some(seed), drawn: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> Random {
+        // A source is drawn from once, or again where that was no scalar.
+        Random { seed: self.seed, drawn: self.drawn.fetch_add(1 << 16, Ordering::Relaxed) }
+    }
+}
+
 struct Key {
     private: SigningKey,
     public: Point,
 }
 
 impl Key {
-    fn random() -> Self {
-        let private = Random::system().key();
+    fn random(draws: &Draws) -> Self {
+        let private = draws.next().key();
         let public = Point(public_half(&private));
         Self { private, public }
     }

@@ -9,8 +9,9 @@ pub const POWERED_OFF: Error = Error::Platform(-145);
 
 /// Which call goes wrong, and how.
 ///
-/// Storage and key operations are counted, reads included, from the moment the
-/// plan is armed. Computations on public values and attestation are not.
+/// Storage, key and attestation operations are counted, reads and random bytes
+/// included, from the moment the plan is armed. Computations on public values
+/// are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultPlan {
     /// The operation that goes wrong; 1 is the next one.
@@ -24,6 +25,8 @@ pub struct FaultPlan {
 pub enum Fault {
     /// It changes nothing and returns this; the operations after it work.
     Fail(Error),
+    /// It is complete and returns this all the same; the operations after it work.
+    FailAfter(Error),
     /// The power goes off before it has an effect.
     CutBefore,
     /// The power goes off when it is complete, before the caller learns so.
@@ -45,7 +48,8 @@ pub struct Counts {
     pub sets: u32,
     /// Storage removals.
     pub removes: u32,
-    /// Key operations: generate, public key, sign, destroy, the IAK's public key.
+    /// Key operations: generate, public key, sign, destroy, random bytes, the
+    /// IAK's public key.
     pub keys: u32,
     /// Computations on public values: hash, verify.
     pub crypto: u32,
@@ -61,7 +65,7 @@ impl Counts {
 
     /// The calls that [`FaultPlan::operation`] counts.
     pub fn operations(&self) -> u32 {
-        self.storage() + self.keys
+        self.storage() + self.keys + self.attestation
     }
 }
 
@@ -111,6 +115,14 @@ impl Supply {
         self.plan = Some(plan);
     }
 
+    pub(crate) fn disarm(&mut self) {
+        self.plan = None;
+    }
+
+    pub(crate) fn is_armed(&self) -> bool {
+        self.plan.is_some()
+    }
+
     pub(crate) fn restore(&mut self) {
         self.off = false;
         self.plan = None;
@@ -137,6 +149,10 @@ impl Supply {
         match self.due(kind) {
             None => operation(Outcome::Whole),
             Some(Fault::Fail(error)) => Err(error),
+            Some(Fault::FailAfter(error)) => {
+                drop(operation(Outcome::Whole));
+                Err(error)
+            }
             Some(cut) => {
                 self.off = true;
                 match cut {
@@ -163,7 +179,7 @@ impl Supply {
 
     /// The fault to happen now, if this is the planned operation.
     fn due(&mut self, kind: Kind) -> Option<Fault> {
-        if matches!(kind, Kind::Crypto | Kind::Attestation) {
+        if matches!(kind, Kind::Crypto) {
             return None;
         }
         let plan = self.plan.as_mut()?;

@@ -24,7 +24,9 @@ use std::path::{Path, PathBuf};
 use devid_core::error::{Error, Item};
 use devid_core::key::{PublicKey, Signature};
 use devid_core::limits::MAX_TOKEN_LEN;
-use devid_core::platform::{AssetId, Attestation, Crypto, Digest, KeyId, Keys, Storage};
+use devid_core::platform::{
+    AssetId, Attestation, Clock, Crypto, Digest, KeyId, Keys, Service, Storage,
+};
 use devid_core::token::Profile;
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{SigningKey, VerifyingKey};
@@ -44,7 +46,7 @@ pub struct Config {
     pub profile: Profile,
     /// Longest storage asset, in bytes; TF-M's `PS_MAX_ASSET_SIZE` by default.
     pub max_asset_len: usize,
-    /// Most storage assets; by default as many as devid asks of TF-M for the
+    /// Most assets of each storage service; by default as many as devid asks of TF-M for the
     /// standard layout.
     pub max_assets: usize,
     /// Makes every random value follow from this seed: for tests alone.
@@ -60,17 +62,29 @@ impl Default for Config {
 /// A simulated platform.
 pub struct Sim {
     config: Config,
-    assets: Store,
+    assets: Assets,
     keys: Store,
     random: Random,
     boot_seed: [u8; 32],
+    uptime: u32,
     supply: Supply,
+    /// What cannot be reached, and what is answered for it.
+    spoiled: Vec<(Object, Error)>,
+}
+
+/// What a simulator keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// A storage asset.
+    Asset(AssetId),
+    /// A key.
+    Key(KeyId),
 }
 
 impl Sim {
     /// A factory-fresh platform that lives as long as this value.
     pub fn in_memory(config: Config) -> Self {
-        Self::over(Store::in_memory(), Store::in_memory(), config)
+        Self::over([(); 3].map(|()| Store::in_memory()), config)
     }
 
     /// The platform kept in a directory, which is made where it is missing.
@@ -81,15 +95,23 @@ impl Sim {
     pub fn open(directory: &Path, config: Config) -> Result<Self, OpenError> {
         let failed = |problem| OpenError { directory: directory.to_path_buf(), problem };
         store::claim(directory).map_err(failed)?;
-        let assets = Store::in_directory(directory.join("assets")).map_err(failed)?;
-        let keys = Store::in_directory(directory.join("keys")).map_err(failed)?;
-        Ok(Self::over(assets, keys, config))
+        let store = |name| Store::in_directory(directory.join(name)).map_err(failed);
+        Ok(Self::over([store("its")?, store("ps")?, store("keys")?], config))
     }
 
-    fn over(assets: Store, keys: Store, config: Config) -> Self {
+    fn over([its, ps, keys]: [Store; 3], config: Config) -> Self {
         let mut random = Random { seed: config.seed, drawn: 0 };
         let boot_seed = random.draw();
-        Self { config, assets, keys, random, boot_seed, supply: Supply::default() }
+        Self {
+            config,
+            assets: Assets { its, ps },
+            keys,
+            random,
+            boot_seed,
+            uptime: 0,
+            supply: Supply::default(),
+            spoiled: Vec::new(),
+        }
     }
 
     /// Lets the plan's operation fail, counted from now on. Replaces the plan
@@ -98,11 +120,38 @@ impl Sim {
         self.supply.arm(plan);
     }
 
+    /// Takes the plan back.
+    pub fn disarm(&mut self) {
+        self.supply.disarm();
+    }
+
+    /// Whether the armed plan's operation is still to come.
+    pub fn is_armed(&self) -> bool {
+        self.supply.is_armed()
+    }
+
+    /// Lets every operation on an object fail with this error, until
+    /// [`heal`](Self::heal).
+    pub fn spoil(&mut self, object: Object, error: Error) {
+        self.spoiled.push((object, error));
+    }
+
+    /// Ends what [`spoil`](Self::spoil) did to any object.
+    pub fn heal(&mut self) {
+        self.spoiled.clear();
+    }
+
     /// Turns the power off and on: storage and keys stay, the boot seed is
     /// another, nothing is armed.
     pub fn reboot(&mut self) {
         self.supply.restore();
         self.boot_seed = self.random.draw();
+        self.uptime = 0;
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, seconds: u32) {
+        self.uptime += seconds;
     }
 
     /// Whether the power is on; after a cut it is off until
@@ -113,15 +162,19 @@ impl Sim {
 
     /// A copy in memory of what would survive a power cut, with the power on.
     pub fn snapshot(&self) -> Result<Self, Error> {
-        let mut copy = Self::over(self.assets.copy()?, self.keys.copy()?, self.config);
+        let mut copy = Self::over(
+            [self.assets.its.copy()?, self.assets.ps.copy()?, self.keys.copy()?],
+            self.config,
+        );
         copy.random.drawn = self.random.drawn;
+        copy.spoiled.clone_from(&self.spoiled);
         Ok(copy)
     }
 
     /// A digest of what would survive a power cut: equal for equal assets and keys.
     pub fn fingerprint(&self) -> Result<Digest, Error> {
         let mut hash = Sha256::new();
-        for store in [&self.assets, &self.keys] {
+        for store in [&self.assets.its, &self.assets.ps, &self.keys] {
             for id in store.ids()? {
                 let value = store.get(id)?.map(Zeroizing::new).unwrap_or_default();
                 hash.update(id.to_be_bytes());
@@ -140,7 +193,26 @@ impl Sim {
 
     /// The storage assets there are, in the order of their ids.
     pub fn assets(&self) -> Result<Vec<AssetId>, Error> {
-        Ok(self.assets.ids()?.into_iter().map(AssetId).collect())
+        let mut assets = Vec::new();
+        for (service, store) in [(Service::Its, &self.assets.its), (Service::Ps, &self.assets.ps)] {
+            assets.extend(store.ids()?.into_iter().map(|uid| AssetId { service, uid }));
+        }
+        Ok(assets)
+    }
+}
+
+/// The two storage services.
+struct Assets {
+    its: Store,
+    ps: Store,
+}
+
+impl Assets {
+    fn of(&mut self, service: Service) -> &mut Store {
+        match service {
+            Service::Its => &mut self.its,
+            Service::Ps => &mut self.ps,
+        }
     }
 }
 
@@ -150,13 +222,24 @@ fn signing_key(keys: &Store, id: KeyId) -> Result<Option<SigningKey>, Error> {
 }
 
 /// PSA refuses uid 0.
-fn check_asset(id: AssetId) -> Result<(), Error> {
-    if id.0 == 0 { Err(Error::InvalidArgument) } else { Ok(()) }
+fn check_asset(id: AssetId, spoiled: &[(Object, Error)]) -> Result<(), Error> {
+    if id.uid == 0 { Err(Error::InvalidArgument) } else { check(Object::Asset(id), spoiled) }
 }
 
 /// The user range, `PSA_KEY_ID_USER_MIN` to `PSA_KEY_ID_USER_MAX`.
-fn check_key(id: KeyId) -> Result<(), Error> {
-    if (1..=0x3fff_ffff).contains(&id.0) { Ok(()) } else { Err(Error::InvalidArgument) }
+fn check_key(id: KeyId, spoiled: &[(Object, Error)]) -> Result<(), Error> {
+    if (1..=0x3fff_ffff).contains(&id.0) {
+        check(Object::Key(id), spoiled)
+    } else {
+        Err(Error::InvalidArgument)
+    }
+}
+
+fn check(object: Object, spoiled: &[(Object, Error)]) -> Result<(), Error> {
+    match spoiled.iter().find(|(of, _)| *of == object) {
+        Some((_, error)) => Err(*error),
+        None => Ok(()),
+    }
 }
 
 impl Storage for Sim {
@@ -165,9 +248,10 @@ impl Storage for Sim {
     }
 
     fn get(&mut self, id: AssetId, out: &mut [u8]) -> Result<Option<usize>, Error> {
+        let store = self.assets.of(id.service);
         self.supply.run(Kind::Get, |_| {
-            check_asset(id)?;
-            let Some(data) = self.assets.get(id.0)? else { return Ok(None) };
+            check_asset(id, &self.spoiled)?;
+            let Some(data) = store.get(id.uid)? else { return Ok(None) };
             let len = data.len().min(out.len());
             out[..len].copy_from_slice(&data[..len]);
             Ok(Some(len))
@@ -175,27 +259,29 @@ impl Storage for Sim {
     }
 
     fn set(&mut self, id: AssetId, data: &[u8]) -> Result<(), Error> {
+        let store = self.assets.of(id.service);
         self.supply.run(Kind::Set, |outcome| {
-            check_asset(id)?;
+            check_asset(id, &self.spoiled)?;
             if data.len() > self.config.max_asset_len {
                 return Err(Error::InvalidArgument);
             }
-            let ids = self.assets.ids()?;
-            if !ids.contains(&id.0) && ids.len() >= self.config.max_assets {
+            let ids = store.ids()?;
+            if !ids.contains(&id.uid) && ids.len() >= self.config.max_assets {
                 return Err(Error::StorageFull);
             }
             let written = match outcome {
                 Outcome::Whole => data,
                 Outcome::Torn { kept } => &data[..kept.min(data.len())],
             };
-            self.assets.put(id.0, written)
+            store.put(id.uid, written)
         })
     }
 
     fn remove(&mut self, id: AssetId) -> Result<(), Error> {
+        let store = self.assets.of(id.service);
         self.supply.run(Kind::Remove, |_| {
-            check_asset(id)?;
-            self.assets.remove(id.0)
+            check_asset(id, &self.spoiled)?;
+            store.remove(id.uid)
         })
     }
 }
@@ -203,7 +289,7 @@ impl Storage for Sim {
 impl Keys for Sim {
     fn generate(&mut self, id: KeyId) -> Result<(), Error> {
         self.supply.run(Kind::Key, |_| {
-            check_key(id)?;
+            check_key(id, &self.spoiled)?;
             if self.keys.get(id.0)?.map(Zeroizing::new).is_some() {
                 return Err(Error::AlreadyExists);
             }
@@ -214,22 +300,31 @@ impl Keys for Sim {
 
     fn public_key(&mut self, id: KeyId) -> Result<Option<PublicKey>, Error> {
         self.supply.run(Kind::Key, |_| {
-            check_key(id)?;
+            check_key(id, &self.spoiled)?;
             Ok(signing_key(&self.keys, id)?.map(|key| public_half(&key)))
         })
     }
 
     fn sign(&mut self, id: KeyId, digest: &Digest) -> Result<Signature, Error> {
         self.supply.run(Kind::Key, |_| {
-            check_key(id)?;
+            check_key(id, &self.spoiled)?;
             sign(&signing_key(&self.keys, id)?.ok_or(Error::NotFound)?, digest)
         })
     }
 
     fn destroy(&mut self, id: KeyId) -> Result<(), Error> {
         self.supply.run(Kind::Key, |_| {
-            check_key(id)?;
+            check_key(id, &self.spoiled)?;
             self.keys.remove(id.0)
+        })
+    }
+
+    fn random(&mut self, out: &mut [u8]) -> Result<(), Error> {
+        self.supply.run(Kind::Key, |_| {
+            for chunk in out.chunks_mut(32) {
+                chunk.copy_from_slice(&self.random.draw()[..chunk.len()]);
+            }
+            Ok(())
         })
     }
 }
@@ -255,6 +350,12 @@ impl Crypto for Sim {
     }
 }
 
+impl Clock for Sim {
+    fn uptime(&mut self) -> u32 {
+        self.uptime
+    }
+}
+
 impl Attestation for Sim {
     fn token_len(&mut self, challenge_len: usize) -> Result<usize, Error> {
         self.supply.run(Kind::Attestation, |_| {
@@ -269,10 +370,7 @@ impl Attestation for Sim {
         self.supply.run(Kind::Attestation, |_| {
             let token = token::token(self.config.profile, challenge, &self.boot_seed)?;
             debug_assert!(token.len() <= MAX_TOKEN_LEN, "limits::MAX_TOKEN_LEN holds");
-            let needed = token.len() as u32;
-            out.get_mut(..token.len())
-                .ok_or(Error::BufferTooSmall { needed })?
-                .copy_from_slice(&token);
+            out.get_mut(..token.len()).ok_or(Error::needs(token.len()))?.copy_from_slice(&token);
             Ok(token.len())
         })
     }
@@ -304,11 +402,6 @@ struct Random {
 }
 
 impl Random {
-    #[cfg(feature = "ca")]
-    const fn system() -> Self {
-        Self { seed: None, drawn: 0 }
-    }
-
     fn key(&mut self) -> SigningKey {
         loop {
             let scalar = Zeroizing::new(self.draw());

@@ -11,7 +11,7 @@ use devid_core::Error;
 
 /// What a simulator's directory says of itself.
 const MARKER_NAME: &str = "devid-sim.txt";
-const MARKER: &str = "devid simulator, format 1: for development, keys in clear, never trust\n";
+const MARKER: &str = "devid simulator, format 2: for development, keys in clear, never trust\n";
 
 /// Suffix of a value that is being written.
 const UNFINISHED: &str = "tmp";

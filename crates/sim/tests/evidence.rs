@@ -6,11 +6,14 @@ mod common;
 
 use common::*;
 use devid_core::chain::Chain;
+use devid_core::cose::Envelope;
 use devid_core::csr::Subject;
 use devid_core::device::Device;
 use devid_core::error::Error;
-use devid_core::layout::STANDARD;
-use devid_core::token::Profile;
+use devid_core::layout::{STANDARD, SlotId};
+use devid_core::platform::{Crypto, Keys};
+use devid_core::token::{LifecycleState, Profile, Token};
+use devid_core::{instance_id, x5chain};
 use devid_sim::ca::{CsrError, ThrowAwayCa};
 use devid_sim::{Config, Sim};
 use devid_verifier::keys::PublicKey;
@@ -55,7 +58,11 @@ impl Trust {
             keys: &self.keys,
             anchors: &self.anchors,
             policy: Policy { at, allow_development_key: true },
-            appraisal: Appraisal::default(),
+            // The simulator says that it is not secured.
+            appraisal: Appraisal {
+                lifecycles: &[LifecycleState::AssemblyAndTest],
+                ..Appraisal::default()
+            },
         }
     }
 
@@ -80,8 +87,8 @@ fn evidence_vouches_for_one_key_of_the_device() {
             for (index, slot) in [IDEVID, LDEVID].into_iter().enumerate() {
                 let evidence = device.bound_evidence(slot, challenge).unwrap().to_vec();
                 for (other, key) in keys.iter().enumerate() {
-                    let bound = Challenge::Bound(BoundChallenge::new(challenge, key));
-                    let report = trust.verifier().verify(&evidence, bound);
+                    let bound = BoundChallenge::new(challenge, key).unwrap();
+                    let report = trust.verifier().verify(&evidence, Challenge::Bound(bound));
                     assert_eq!(report.verdict() == Verdict::Pass, other == index, "{report:?}");
                     assert_eq!(report.outcome(Check::Binding).passed(), other == index);
                 }
@@ -120,6 +127,98 @@ fn a_ca_issues_by_the_evidence_in_a_request() {
     }
 }
 
+/// What an application beside devid can do: have TF-M sign with a key that is
+/// there for applications. The claims are of its own making.
+fn forged(device: &mut Sims, slot: SlotId, nonce: &[u8]) -> Vec<u8> {
+    let good = device.token(&[0; 32]).unwrap().to_vec();
+    let token = Token::decode(&good).unwrap().claims;
+    let key = device.public_key(slot).unwrap();
+    let instance = instance_id::from_cose_key(device.platform(), &key).unwrap();
+    let envelope = Envelope::decode(&good).unwrap();
+    let mut payload = envelope.payload.to_vec();
+    let mut replace = |from: &[u8], to: &[u8]| {
+        let at = payload.windows(from.len()).position(|window| window == from).unwrap();
+        payload.splice(at..at + from.len(), to.iter().copied());
+    };
+    replace(token.instance_id, &instance);
+    // lifecycle: secured
+    replace(&[0x19, 0x09, 0x5b, 0x19, 0x10, 0x00], &[0x19, 0x09, 0x5b, 0x19, 0x30, 0x00]);
+    let nonce = [&[0x58, nonce.len() as u8], nonce].concat();
+    replace(&[&[0x58, 32], token.nonce].concat(), &nonce);
+
+    let bytes = |bytes: &[u8]| {
+        let head = match bytes.len() {
+            len @ 0..24 => vec![0x40 | len as u8],
+            len @ 24..256 => vec![0x58, len as u8],
+            len => [&[0x59], &(len as u16).to_be_bytes()[..]].concat(),
+        };
+        [&head, bytes].concat()
+    };
+    let signed =
+        [&b"\x84\x6aSignature1"[..], &bytes(envelope.protected), &bytes(&[]), &bytes(&payload)];
+    let key_id = device.key_id(slot).unwrap();
+    let digest = device.platform().sha256(&signed).unwrap();
+    let signature = device.platform().sign(key_id, &digest).unwrap();
+    let mut token = [
+        &[0xd2, 0x84][..],
+        &bytes(envelope.protected),
+        &[0xa0],
+        &bytes(&payload),
+        &bytes(&signature),
+    ]
+    .concat();
+    let (len, chain) = (token.len(), device.read(slot).unwrap().to_vec());
+    token.extend(&chain);
+    token.resize(token.len() + 64, 0);
+    let len = x5chain::insert(&mut token, len, chain.len()).unwrap();
+    token.truncate(len);
+    token
+}
+
+#[test]
+fn refuses_a_token_that_an_identity_key_forged() {
+    let ca = ThrowAwayCa::new(NOW);
+    let mut device = device(SEEDED, &ca);
+    for slot in [IDEVID, LDEVID] {
+        let csr = device.csr(slot, &NAMED).unwrap().to_vec();
+        device.install(slot, &ca.issue(&csr).unwrap(), Some(NOW)).unwrap();
+        let key = PublicKey::from_spki(&device.public_key(slot).unwrap().spki()).unwrap();
+        let bound = BoundChallenge::new(&CHALLENGE, &key).unwrap();
+        let tokens = [
+            (forged(&mut device, slot, &CHALLENGE), Challenge::Expected(&CHALLENGE)),
+            (forged(&mut device, slot, bound.nonce()), Challenge::Bound(bound)),
+        ];
+        let mut attesting = TrustAnchors::default();
+        attesting.add_for_attestation(ca.root()).unwrap();
+        for (token, challenge) in &tokens {
+            for anchors in [Trust::new(&ca).anchors, TrustAnchors::default()] {
+                let trust = Trust { keys: KeySet::default(), anchors };
+                let report = trust.verifier().verify(token, *challenge);
+                assert!(report.outcome(Check::Claims).passed(), "{report:?}");
+                assert!(report.outcome(Check::Lifecycle).passed(), "{report:?}");
+                assert_eq!(report.verdict(), Verdict::Fail, "{report:?}");
+                assert!(report.signature_use.is_none());
+            }
+            let trust = Trust { keys: KeySet::default(), anchors: TrustAnchors::default() };
+            let verifier = Verifier { anchors: &attesting, ..trust.verifier() };
+            assert_eq!(verifier.verify(token, *challenge).verdict(), Verdict::Fail);
+            // Nor where somebody gives the identity's certificate as a key.
+            let chain = device.read(slot).unwrap().to_vec();
+            let leaf = Chain::parse(&chain).unwrap().certificates().next().unwrap().der.to_vec();
+            let mut keys = KeySet::default();
+            keys.add_public(PublicKey::from_certificate(&leaf).unwrap());
+            let verifier = Verifier { keys: &keys, ..trust.verifier() };
+            assert_eq!(verifier.verify(token, *challenge).verdict(), Verdict::Fail);
+        }
+        // The control: the forgery is perfect but for the key's purpose.
+        let mut keys = KeySet::default();
+        keys.add_public(key);
+        let trust = Trust { keys, anchors: TrustAnchors::default() };
+        let report = trust.verifier().verify(&tokens[0].0, tokens[0].1);
+        assert_eq!(report.verdict(), Verdict::Pass, "{report:?}");
+    }
+}
+
 #[test]
 fn a_ca_refuses_a_request_that_its_challenge_does_not_vouch_for() {
     let ca = ThrowAwayCa::new(NOW);
@@ -144,6 +243,8 @@ fn a_ca_refuses_a_request_that_its_challenge_does_not_vouch_for() {
     let strict = trust.verifier();
     let policy = Policy { allow_development_key: false, ..strict.policy };
     refused(&good, &Verifier { policy, ..strict }, Check::DevelopmentKey);
+    let strict = Verifier { appraisal: Appraisal::default(), ..trust.verifier() };
+    refused(&good, &strict, Check::Lifecycle);
     ca.issue_attested(&good, &trust.verifier(), &CHALLENGE).unwrap();
 }
 

@@ -5,11 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use devid_core::error::{Error, Item};
-use devid_core::platform::{AssetId, Attestation, Crypto, KeyId, Keys, Storage};
+use devid_core::platform::{AssetId, Attestation, Crypto, KeyId, Keys, Service, Storage};
 use devid_core::token::Profile;
 use devid_sim::{Config, Fault, FaultPlan, POWERED_OFF, Sim, development_iak};
 
-const ASSET: AssetId = AssetId(0x2c00_4000);
+const ASSET: AssetId = asset(0x2c00_4000);
+
+const fn asset(uid: u32) -> AssetId {
+    AssetId { service: Service::Ps, uid }
+}
 const KEY: KeyId = KeyId(0x3000_4000);
 const SEEDED: Config =
     Config { profile: Profile::Rfc9783, max_asset_len: 2048, max_assets: 10, seed: Some([7; 32]) };
@@ -74,12 +78,12 @@ fn refuses_one_asset_more_than_there_is_room_for() {
     on_both(|mut sim| {
         let most = Config::default().max_assets as u32;
         for n in 1..=most {
-            sim.set(AssetId(n), b"x").unwrap();
+            sim.set(asset(n), b"x").unwrap();
         }
-        assert_eq!(sim.set(AssetId(most + 1), b"x"), Err(Error::StorageFull));
-        sim.set(AssetId(most), b"replaced, for it is there").unwrap();
-        sim.remove(AssetId(1)).unwrap();
-        sim.set(AssetId(most + 1), b"x").unwrap();
+        assert_eq!(sim.set(asset(most + 1), b"x"), Err(Error::StorageFull));
+        sim.set(asset(most), b"replaced, for it is there").unwrap();
+        sim.remove(asset(1)).unwrap();
+        sim.set(asset(most + 1), b"x").unwrap();
         assert_eq!(sim.assets().unwrap().len(), most as usize);
     });
 }
@@ -87,7 +91,7 @@ fn refuses_one_asset_more_than_there_is_room_for() {
 #[test]
 fn refuses_uid_zero_and_keys_out_of_the_user_range() {
     on_both(|mut sim| {
-        assert_eq!(sim.set(AssetId(0), b"x"), Err(Error::InvalidArgument));
+        assert_eq!(sim.set(asset(0), b"x"), Err(Error::InvalidArgument));
         assert_eq!(sim.generate(KeyId(0)), Err(Error::InvalidArgument));
         assert_eq!(sim.generate(KeyId(0x4000_0000)), Err(Error::InvalidArgument));
     });
@@ -200,7 +204,7 @@ fn files_are_their_owners_alone() {
 fn an_unfinished_file_is_no_asset() {
     let directory = tempfile::tempdir().unwrap();
     let mut sim = Sim::open(directory.path(), Config::default()).unwrap();
-    fs::write(directory.path().join("assets/2c004000.tmp"), b"half").unwrap();
+    fs::write(directory.path().join("ps/2c004000.tmp"), b"half").unwrap();
     assert_eq!(sim.assets().unwrap(), []);
     assert_eq!(read(&mut sim, ASSET), None);
     sim.set(ASSET, b"whole").unwrap();
@@ -268,8 +272,8 @@ fn a_buffer_too_small_is_left_untouched_and_told_the_need() {
     let mut sim = Sim::in_memory(SEEDED);
     let len = sim.token_len(32).unwrap();
     let mut out = vec![0xaa; len - 1];
-    let needed = len as u32;
-    assert_eq!(sim.token(&[1; 32], &mut out), Err(Error::BufferTooSmall { needed }));
+    let needed = len;
+    assert_eq!(sim.token(&[1; 32], &mut out), Err(Error::needs(needed)));
     assert!(out.iter().all(|byte| *byte == 0xaa));
 }
 
@@ -358,5 +362,5 @@ fn calls_are_counted_by_kind() {
     let made = sim.counts() - before;
     assert_eq!((made.gets, made.sets, made.removes), (1, 0, 1));
     assert_eq!((made.keys, made.crypto, made.attestation), (1, 1, 1));
-    assert_eq!((made.storage(), made.operations()), (2, 3));
+    assert_eq!((made.storage(), made.operations()), (2, 4));
 }

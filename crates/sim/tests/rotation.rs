@@ -10,6 +10,7 @@ use devid_core::error::{Error, Refusal};
 use devid_core::identity::Phase;
 use devid_core::key::PublicKey;
 use devid_core::layout::{STANDARD, SlotId};
+use devid_core::platform::{Service, Storage};
 use devid_core::status::Problem;
 use devid_core::time::UnixTime;
 use devid_sim::Sim;
@@ -184,6 +185,8 @@ fn a_locked_device_keeps_what_the_factory_wrote() {
     device.generate(IDEVID.pending()).unwrap();
     assert_eq!(device.lock(), Err(Error::Busy));
     device.rollback(IDEVID).unwrap();
+    assert_eq!(device.lock(), Err(Error::Refused(Refusal::NoCommander)), "nor an anchor");
+    give_anchor(&mut device);
     assert!(!device.is_locked());
     device.lock().unwrap();
     device.lock().unwrap();
@@ -214,6 +217,7 @@ fn a_locked_device_keeps_what_the_factory_wrote() {
 fn a_reset_returns_to_the_factory_identity() {
     let (mut device, ca) = fresh();
     let idevid = enrol(&mut device, &ca, IDEVID);
+    give_anchor(&mut device);
     device.lock().unwrap();
     for steps in 0..3 {
         enrol(&mut device, &ca, LDEVID);
@@ -235,7 +239,6 @@ fn a_reset_returns_to_the_factory_identity() {
 
 #[test]
 fn a_device_that_lost_its_state_is_locked_and_works_with_what_it_has() {
-    use devid_core::platform::Storage;
     let (mut device, ca) = fresh();
     enrol(&mut device, &ca, IDEVID);
     enrol(&mut device, &ca, LDEVID);
@@ -243,16 +246,16 @@ fn a_device_that_lost_its_state_is_locked_and_works_with_what_it_has() {
     device.activate(LDEVID).unwrap();
     device.confirm(LDEVID).unwrap();
     let mut sim = device.close();
-    let state = *sim.assets().unwrap().last().unwrap();
-    sim.set(state, &[0; 68]).unwrap();
+    for copy in STATE_COPIES {
+        sim.set(copy, &[0; 68]).unwrap();
+    }
 
     let mut device = open(sim, STANDARD).unwrap();
     assert!(device.is_locked());
     assert_eq!(whole(&mut device, LDEVID), new, "found by its certificate");
     assert!(problems(&mut device, Some(NOW)).contains(&(Problem::StateCorrupt, None)));
     assert_eq!(device.reset(), Err(Error::Corrupt));
-    assert_eq!(device.update(b"anything", None), Err(Error::Corrupt));
-    assert_eq!(device.lock(), Ok(()));
+    assert_eq!(device.lock(), Err(Error::Corrupt));
 }
 
 #[test]
@@ -275,7 +278,7 @@ fn status_lists_what_is_missing_and_nothing_else() {
     device.install(IDEVID, &ca.certify(&key, "device"), Some(NOW)).unwrap();
     let chain = ca.certify(&device.iak_public_key().unwrap(), "IAK");
     device.write(IAK, &chain).unwrap();
-    device.write(device.find("anchor0").unwrap(), ca.root()).unwrap();
+    give_anchor(&mut device);
     device.lock().unwrap();
     assert_eq!(
         problems(&mut device, None),
@@ -305,7 +308,8 @@ fn status_tries_for_room_and_leaves_nothing_behind() {
     assert!(!problems(&mut device, None).contains(&(Problem::StorageHeadroom, None)));
     assert_eq!(device.platform().assets().unwrap(), before);
 
-    let full = devid_sim::Config { max_assets: before.len(), ..SEEDED };
+    let in_ps = before.iter().filter(|asset| asset.service == Service::Ps).count();
+    let full = devid_sim::Config { max_assets: in_ps, ..SEEDED };
     let mut device = open(Sim::in_memory(full), STANDARD).unwrap();
     enrol(&mut device, &ca, IDEVID);
     assert!(problems(&mut device, None).contains(&(Problem::StorageHeadroom, None)));

@@ -228,6 +228,7 @@ proptest! {
         let ca = ThrowAwayCa::new(NOW);
         let stranger = open(Sim::in_memory(Default::default()), STANDARD).unwrap().generate(IDEVID);
         let mut device = open(Sim::in_memory(SEEDED), STANDARD).unwrap();
+        give_anchor(&mut device);
         let mut model = Model::default();
         for (place, step) in steps {
             let slot = SLOTS[place];

@@ -13,34 +13,29 @@ use devid_core::device::{Device, SlotState};
 use devid_core::error::Error;
 use devid_core::identity::Phase;
 use devid_core::layout::STANDARD;
-use devid_core::platform::{AssetId, KeyId, Storage};
-use devid_sim::ca::ThrowAwayCa;
+use devid_core::platform::{AssetId, KeyId, Service, Storage};
+use devid_core::status::Problem;
 use devid_sim::{Config, Sim};
 
-/// A copy of `vectors/storage-v1`, opened.
-fn first_format() -> (tempfile::TempDir, Device<'static, Sim>) {
+/// A device with the storage in `vectors/storage-v1`, which has no state of the
+/// second format.
+fn first_format() -> Device<'static, Sim> {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/storage-v1");
     let copy = tempfile::tempdir().unwrap();
-    for part in ["assets", "keys", "."] {
-        fs::create_dir_all(copy.path().join(part)).unwrap();
-        for entry in fs::read_dir(vectors.join(part)).unwrap() {
+    drop(Sim::open(copy.path(), Config::default()).unwrap());
+    for (from, to) in [("assets", "ps"), ("keys", "keys")] {
+        for entry in fs::read_dir(vectors.join(from)).unwrap() {
             let entry = entry.unwrap();
-            let is_text = entry.path().extension().is_some_and(|extension| extension == "md");
-            if entry.file_type().unwrap().is_file()
-                && !is_text
-                && entry.file_name() != ".gitattributes"
-            {
-                fs::copy(entry.path(), copy.path().join(part).join(entry.file_name())).unwrap();
-            }
+            fs::copy(entry.path(), copy.path().join(to).join(entry.file_name())).unwrap();
         }
     }
     let sim = Sim::open(copy.path(), Config::default()).unwrap();
-    (copy, open(sim, STANDARD).unwrap())
+    open(sim.snapshot().unwrap(), STANDARD).unwrap()
 }
 
 #[test]
 fn every_record_of_the_first_format_is_read() {
-    let (_copy, mut device) = first_format();
+    let mut device = first_format();
     let anchor = device.find("anchor0").unwrap();
     let secret = device.find("secret").unwrap();
     assert_eq!(value(&mut device, SERIAL).unwrap().unwrap(), b"SN-0003");
@@ -55,7 +50,6 @@ fn every_record_of_the_first_format_is_read() {
     ] {
         assert_eq!(device.slot(slot).unwrap().state, state);
     }
-    assert_eq!((device.is_locked(), device.sequence()), (false, 0));
 
     let key = device.public_key(IDEVID).unwrap();
     let idevid = device.chain(IDEVID).unwrap().to_vec();
@@ -65,35 +59,34 @@ fn every_record_of_the_first_format_is_read() {
 }
 
 #[test]
-fn a_device_of_the_first_format_goes_on_to_rotate_and_lock() {
-    let (_copy, mut device) = first_format();
-    let old = device.public_key(IDEVID).unwrap();
-    let new = device.generate(IDEVID.pending()).unwrap();
-    let chain = ThrowAwayCa::new(NOW).certify(&new, "rotated");
-    device.install(IDEVID.pending(), &chain, Some(NOW)).unwrap();
-    device.activate(IDEVID).unwrap();
-    assert_eq!(device.public_key(IDEVID), Ok(new));
-    device.rollback(IDEVID).unwrap();
-    assert_eq!(device.public_key(IDEVID), Ok(old));
-    device.lock().unwrap();
+fn a_device_of_the_first_format_is_locked_and_keeps_its_identity() {
+    let mut device = first_format();
+    assert!(device.is_locked());
+    let mut problems = Vec::new();
+    device.status(None, &mut |finding| problems.push(finding.problem)).unwrap();
+    assert!(problems.contains(&Problem::StateCorrupt));
     assert_eq!(device.write(SERIAL, b"SN-0004"), Err(Error::Denied));
+    assert_eq!(device.generate(IDEVID.pending()), Err(Error::Denied));
+    assert_eq!(device.generate(LDEVID), Err(Error::Corrupt));
+    device.csr(IDEVID, &Subject::default()).unwrap();
+    device.write(ENDPOINT, b"coap://b").unwrap();
     assert_eq!(value(&mut device, SERIAL).unwrap().unwrap(), b"SN-0003");
 }
 
-/// Two assets that docs/storage-format.md shows.
-const VALUE: AssetId = AssetId(0x2c00_4300);
-const STATE: AssetId = AssetId(0x2c00_4f00);
+/// A value that docs/storage-format.md shows, and the first copy of a state.
+const VALUE: AssetId = AssetId { service: Service::Ps, uid: 0x2c00_4300 };
+const STATE: AssetId = STATE_COPIES[0];
 
 fn documented(asset: AssetId) -> Vec<u8> {
     let document = include_str!("../../../docs/storage-format.md");
-    let (_, rest) = document.split_once(&format!("{:#010x}", asset.0)).unwrap();
+    let (_, rest) = document.split_once(&format!("{:#010x}", asset.uid)).unwrap();
     let block = rest.split("```").nth(1).unwrap();
     let byte = |digits| u8::from_str_radix(digits, 16).unwrap();
     block.split_whitespace().map(byte).collect()
 }
 
 #[test]
-fn a_device_reads_the_documented_records() {
+fn a_device_reads_the_documented_value_and_state() {
     let mut sim = Sim::in_memory(SEEDED);
     for asset in [VALUE, STATE] {
         sim.set(asset, &documented(asset)).unwrap();
@@ -101,6 +94,7 @@ fn a_device_reads_the_documented_records() {
     let mut device = open(sim, STANDARD).unwrap();
     assert_eq!(device.read(SERIAL), Ok(b"SN-1".as_slice()));
     assert_eq!((device.is_locked(), device.sequence()), (true, 7));
+    assert_eq!(device.time_floor(), NOW);
     assert_eq!(device.key_id(IDEVID), Ok(KeyId(STANDARD.key_base + 1)));
 }
 

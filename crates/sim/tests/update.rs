@@ -11,7 +11,6 @@ use devid_core::device::{Device, SlotState};
 use devid_core::error::{Error, Item, Refusal};
 use devid_core::identity::Phase;
 use devid_core::layout::{Layout, STANDARD, SlotId};
-use devid_core::time::UnixTime;
 use devid_core::update::Applied;
 use devid_sim::Sim;
 use devid_sim::ca::{ThrowAwayAnchor, ThrowAwayCa};
@@ -136,6 +135,7 @@ impl Field {
         enrol(&mut device, &ca, IDEVID);
         device.write(SERIAL, b"SN-1").unwrap();
         device.write(ANCHOR0, anchor.certificate()).unwrap();
+        device.set_time(NOW).unwrap();
         device.lock().unwrap();
         let me = bytes(&device.instance_id().unwrap());
         Self { device, ca, anchor, me }
@@ -151,13 +151,13 @@ impl Field {
     }
 
     fn apply(&mut self, command: &Template) -> Result<Applied, Error> {
-        self.device.update(&command.sign(&self.anchor), Some(NOW))
+        self.device.update(&command.sign(&self.anchor))
     }
 
     #[track_caller]
     fn refuses(&mut self, command: &[u8], error: Error) {
         let sequence = self.device.sequence();
-        assert_eq!(self.device.update(command, Some(NOW)), Err(error));
+        assert_eq!(self.device.update(command), Err(error));
         self.is_untouched(sequence);
     }
 
@@ -193,7 +193,7 @@ fn writes_what_the_lock_protects() {
     let mut field = Field::new();
     assert_eq!(field.device.write(SERIAL, b"SN-2"), Err(Error::Denied));
     let applied = field.apply(&field.good(7)).unwrap();
-    assert_eq!(applied, Applied { sequence: 7, expiry_checked: false });
+    assert_eq!(applied, Applied { sequence: 7, already: false });
     let mut device = restart(field.device);
     assert_eq!(value(&mut device, SERIAL).unwrap().unwrap(), b"SN-2");
     assert_eq!(device.sequence(), 7);
@@ -253,22 +253,22 @@ fn an_anchor_hands_over_to_another_and_is_dead_at_once() {
     let add = field.command(1, ADD_ANCHOR).slot(ANCHOR1).value(next.certificate());
     field.apply(&add).unwrap();
     let revoke = field.command(2, REVOKE_ANCHOR).slot(ANCHOR0);
-    field.device.update(&revoke.sign(&next), Some(NOW)).unwrap();
+    field.device.update(&revoke.sign(&next)).unwrap();
     let late = field.good(3);
     for _ in 0..2 {
         assert_eq!(field.apply(&late), Err(refused(Refusal::UnknownSigner)));
         field.device = restart(field.device);
     }
-    field.device.update(&late.sign(&next), Some(NOW)).unwrap();
+    field.device.update(&late.sign(&next)).unwrap();
 
     // Replacing is revoking too.
     let last = ThrowAwayAnchor::new("last", NOW, true);
     let replace = field.command(4, ADD_ANCHOR).slot(ANCHOR1).value(last.certificate());
-    field.device.update(&replace.sign(&next), Some(NOW)).unwrap();
+    field.device.update(&replace.sign(&next)).unwrap();
     let late = field.good(5);
-    let answer = field.device.update(&late.sign(&next), Some(NOW));
+    let answer = field.device.update(&late.sign(&next));
     assert_eq!(answer, Err(refused(Refusal::UnknownSigner)));
-    field.device.update(&late.sign(&last), Some(NOW)).unwrap();
+    field.device.update(&late.sign(&last)).unwrap();
 }
 
 #[test]
@@ -280,10 +280,10 @@ fn refuses_to_remove_the_last_anchor() {
     field.refuses(&empty, Error::NotFound);
     let next = ThrowAwayAnchor::new("next", NOW, true);
     field.apply(&field.command(1, ADD_ANCHOR).slot(ANCHOR1).value(next.certificate())).unwrap();
-    field.device.update(&revoke_number(&field, 2), Some(NOW)).unwrap();
+    field.device.update(&revoke_number(&field, 2)).unwrap();
     assert_eq!(field.device.slot(ANCHOR0).unwrap().state, SlotState::Empty);
     let other = field.command(3, REVOKE_ANCHOR).slot(ANCHOR1).sign(&next);
-    assert_eq!(field.device.update(&other, Some(NOW)), Err(refused(Refusal::LastAnchor)));
+    assert_eq!(field.device.update(&other), Err(refused(Refusal::LastAnchor)));
 }
 
 fn revoke_number(field: &Field, sequence: u64) -> Vec<u8> {
@@ -296,7 +296,8 @@ fn refuses_a_replay_and_an_older_number() {
     let endpoint = |sequence| field.command(sequence, WRITE).slot(ENDPOINT).value(b"coap://a");
     let (fifth, fourth) = (endpoint(5), endpoint(4));
     field.apply(&fifth).unwrap();
-    for command in [fifth, fourth, field.good(1)] {
+    assert_eq!(field.apply(&fifth), Ok(Applied { sequence: 5, already: true }));
+    for command in [fourth, field.good(5), field.good(1)] {
         field.refuses(&command.sign(&field.anchor), refused(Refusal::Sequence));
     }
     field.device = restart(field.device);
@@ -338,28 +339,40 @@ fn refuses_an_expired_command_where_it_knows_the_time() {
     let mut field = Field::new();
     let expired = field.good(1).expiry(NOW.0 - 1);
     field.refuses(&expired.sign(&field.anchor), refused(Refusal::Expired));
-    let applied = field.apply(&field.good(1).expiry(NOW.0)).unwrap();
-    assert!(applied.expiry_checked);
-    let late = field.good(2).expiry(NOW.0 - 1).sign(&field.anchor);
-    let applied = field.device.update(&late, None).unwrap();
-    assert!(!applied.expiry_checked, "nobody told the time");
+    field.device.platform().advance(1);
+    let just_expired = field.good(1).expiry(NOW.0).sign(&field.anchor);
+    field.refuses(&just_expired, refused(Refusal::Expired));
+    field.apply(&field.good(1).expiry(NOW.0 + 1)).unwrap();
+}
+
+#[test]
+fn refuses_a_command_that_expires_where_nobody_told_the_time() {
+    let mut field = Field::new();
+    field.device = restart(field.device);
+    let command = field.good(1).expiry(NOW.0 + 1);
+    field.refuses(&command.sign(&field.anchor), refused(Refusal::NoTime));
+    // What it knows is enough to tell that this one has expired.
+    let expired = field.good(1).expiry(NOW.0 - 1);
+    field.refuses(&expired.sign(&field.anchor), refused(Refusal::Expired));
+    field.device.set_time(NOW).unwrap();
+    field.apply(&command).unwrap();
 }
 
 #[test]
 fn refuses_an_anchor_outside_its_validity_where_it_knows_the_time() {
     let mut field = Field::new();
     let command = field.good(1).sign(&field.anchor);
-    let (early, late) = (UnixTime(NOW.0 - 1), UnixTime(NOW.0 + 31 * 86_400));
-    assert_eq!(field.device.update(&command, Some(early)), Err(refused(Refusal::NotYetValid)));
-    assert_eq!(field.device.update(&command, Some(late)), Err(refused(Refusal::Expired)));
-    field.is_untouched(0);
-    field.device.update(&command, None).unwrap();
+    field.device.platform().advance(31 * 86_400);
+    field.refuses(&command, refused(Refusal::Expired));
+    // Without a time, a certificate is not known to have expired.
+    field.device = restart(field.device);
+    field.device.update(&command).unwrap();
 }
 
 #[test]
 fn refuses_an_unknown_operation() {
     let mut field = Field::new();
-    for operation in [7, 255, i64::MAX as u64] {
+    for operation in [8, 255, i64::MAX as u64] {
         let command = field.command(1, operation);
         field.refuses(&command.sign(&field.anchor), refused(Refusal::Operation));
         let command = Template { operation, ..field.good(1) };
@@ -425,10 +438,10 @@ fn refuses_a_command_with_any_bit_flipped() {
     for bit in 0..good.len() * 8 {
         let mut flipped = good.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert!(field.device.update(&flipped, Some(NOW)).is_err(), "bit {bit}");
+        assert!(field.device.update(&flipped).is_err(), "bit {bit}");
         field.is_untouched(0);
     }
-    field.device.update(&good, Some(NOW)).unwrap();
+    field.device.update(&good).unwrap();
 }
 
 #[test]
@@ -437,9 +450,9 @@ fn refuses_a_command_cut_anywhere_or_followed_by_more() {
     let good = field.good(1).sign(&field.anchor);
     let is_malformed = |answer| matches!(answer, Err(Error::Malformed { item: Item::Update, .. }));
     for end in 0..good.len() {
-        assert!(is_malformed(field.device.update(&good[..end], Some(NOW))), "cut at {end}");
+        assert!(is_malformed(field.device.update(&good[..end])), "cut at {end}");
     }
-    assert!(is_malformed(field.device.update(&[&good[..], &[0]].concat(), Some(NOW))));
+    assert!(is_malformed(field.device.update(&[&good[..], &[0]].concat())));
     field.is_untouched(0);
 }
 
@@ -489,7 +502,7 @@ fn refuses_any_other_map() {
         with(5, vec![6, 0]),
     ]);
     for (index, command) in wrong.iter().enumerate() {
-        let answer = field.device.update(command, Some(NOW));
+        let answer = field.device.update(command);
         assert!(
             matches!(answer, Err(Error::Malformed { item: Item::Update, .. })),
             "{index}: {answer:?}"
@@ -510,7 +523,7 @@ fn refuses_what_the_anchor_signed_for_another_purpose() {
         encoded(|e| e.map(2)?.u8(1)?.i8(-35)?.u8(3)?.str("application/devid-update+cbor")?.ok());
     for protected in [header("application/cwt"), alone, swapped, es384, vec![]] {
         let command = Template { protected, ..good.clone() }.sign(&field.anchor);
-        let answer = field.device.update(&command, Some(NOW));
+        let answer = field.device.update(&command);
         assert!(matches!(answer, Err(Error::Malformed { item: Item::Update, .. })), "{answer:?}");
     }
     field.is_untouched(0);
@@ -522,7 +535,7 @@ fn a_device_without_an_anchor_takes_no_command() {
     let anchor = ThrowAwayAnchor::new("anchor", NOW, true);
     let target = bytes(&device.instance_id().unwrap());
     let command = Template::new(&target, 1, WRITE).slot(ENDPOINT).value(b"x").sign(&anchor);
-    assert_eq!(device.update(&command, None), Err(refused(Refusal::UnknownSigner)));
+    assert_eq!(device.update(&command), Err(refused(Refusal::UnknownSigner)));
     device.write(ANCHOR1, anchor.certificate()).unwrap();
-    device.update(&command, None).unwrap();
+    device.update(&command).unwrap();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The checks that compare claims with a policy and with endorsements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use devid_core::instance_id;
 use devid_core::token::{
@@ -20,6 +20,9 @@ pub struct Appraisal<'k> {
     pub policy: Option<&'k AppraisalPolicy>,
     /// What is known of devices and their software.
     pub endorsements: Option<&'k Endorsements>,
+    /// Lifecycle states that are let through where there is no policy, beside
+    /// [`Secured`](LifecycleState::Secured).
+    pub lifecycles: &'k [LifecycleState],
 }
 
 /// What is appraised of a token, whatever its family.
@@ -85,19 +88,25 @@ impl Appraisal<'_> {
         }
     }
 
-    /// Without a policy a secured device passes and one that nobody could trust
-    /// fails: with PSA's root of trust open to a debugger, or out of service.
+    /// A secured device passes. One in another state is let through by a policy
+    /// that lists the state, or without a policy by who names the state.
     fn lifecycle(&self, claims: &Subject<'_>) -> Outcome {
-        use LifecycleState::{Decommissioned, RecoverablePsaRotDebug, Secured};
         let state = claims.security_lifecycle.state();
-        match self.policy {
-            Some(policy) if policy.lifecycles.contains(&state) => Outcome::pass(state.name()),
-            Some(_) => Outcome::fail(format!("the policy does not take {}", state.name())),
-            None => match state {
-                Secured => Outcome::pass(state.name()),
-                RecoverablePsaRotDebug | Decommissioned => Outcome::fail(state.name()),
-                _ => Outcome::not_performed(format!("{}; there is no policy", state.name())),
-            },
+        let (taken, who) = match self.policy {
+            Some(policy) => (policy.lifecycles.contains(&state), "by the policy"),
+            None => {
+                (state == LifecycleState::Secured || self.lifecycles.contains(&state), "on request")
+            }
+        };
+        match (taken, state) {
+            (true, LifecycleState::Secured) => Outcome::pass(state.name()),
+            (true, _) => {
+                Outcome::pass(format!("{}, let through {who}", state.name())).let_through()
+            }
+            (false, _) if self.policy.is_some() => {
+                Outcome::fail(format!("the policy does not take {}", state.name()))
+            }
+            (false, _) => Outcome::fail(format!("{}, not secured", state.name())),
         }
     }
 
@@ -142,9 +151,19 @@ impl Appraisal<'_> {
             _ => {}
         }
         let values = values.flatten();
+        let mut let_through = Vec::new();
         for component in claims.software_components {
+            let reference = values.and_then(|values| against_reference(values, &component));
+            let reference = match (reference, policy.unexpected) {
+                (Some(UNEXPECTED), Stance::Accept) => {
+                    let name = component.measurement_type.unwrap_or("unnamed");
+                    let_through.push(format!("{name}: {UNEXPECTED}"));
+                    None
+                }
+                (reference, _) => reference,
+            };
             let faults = [
-                values.and_then(|values| against_reference(values, &component, policy.unexpected)),
+                reference,
                 against_signers(policy.signer_ids.as_deref(), &component),
                 against_floor(&policy.minimum_versions, &component),
             ];
@@ -157,40 +176,48 @@ impl Appraisal<'_> {
             components.any(|component| component.measurement_type == Some(name))
         };
         let floors = policy.minimum_versions.keys().map(String::as_str);
-        let expected = values.filter(|_| policy.missing == Stance::Refuse);
-        let mut names: Vec<_> =
-            floors.chain(expected.into_iter().flat_map(ReferenceValues::names)).collect();
-        names.sort_unstable();
-        names.dedup();
-        let missing = names.into_iter().filter(|name| !is_there(name));
-        wrong.extend(missing.map(|name| format!("{name}: missing")));
+        let missing = |names: &mut dyn Iterator<Item = &str>| -> BTreeSet<String> {
+            let missing = names.filter(|name| !is_there(name));
+            missing.map(|name| format!("{name}: missing")).collect()
+        };
+        let mut below_floor = missing(&mut floors.into_iter());
+        let expected = missing(&mut values.into_iter().flat_map(ReferenceValues::names));
+        match policy.missing {
+            Stance::Refuse => below_floor.extend(expected),
+            Stance::Accept => let_through.extend(expected),
+        }
+        wrong.extend(below_floor);
 
         let asked =
             values.is_some() || policy.signer_ids.is_some() || !policy.minimum_versions.is_empty();
         match (wrong.is_empty(), asked) {
             (false, _) => Outcome::fail(wrong.join("; ")),
             (true, false) => Outcome::not_performed("there are no reference values"),
-            (true, true) => Outcome::pass(match values {
-                Some(_) => "as the reference values say",
-                None => "as the policy says; there are no reference values",
-            }),
+            (true, true) if !let_through.is_empty() => {
+                let detail = format!("let through by the policy: {}", let_through.join("; "));
+                Outcome::pass(detail).let_through()
+            }
+            (true, true) => match values {
+                Some(_) => Outcome::pass("as the reference values say"),
+                None => {
+                    Outcome::pass("as the policy says; there are no reference values").let_through()
+                }
+            },
         }
     }
 }
 
+/// What is wrong with a component that no reference value names.
+const UNEXPECTED: &str = "unexpected";
+
 fn against_reference(
     values: &ReferenceValues,
     component: &SoftwareComponent<'_>,
-    unexpected: Stance,
 ) -> Option<&'static str> {
     let mut candidates = values.with_digest(component.measurement_value).peekable();
     if candidates.peek().is_none() {
         let is_named = component.measurement_type.is_some_and(|name| values.has_name(name));
-        return match unexpected {
-            Stance::Accept if !is_named => None,
-            _ if is_named => Some("its measurement has no reference value"),
-            _ => Some("unexpected"),
-        };
+        return Some(if is_named { "its measurement has no reference value" } else { UNEXPECTED });
     }
     // Of several that share the measurement the nearest one says what is wrong.
     let mut nearest = "its measurement is another component's";

@@ -6,10 +6,10 @@
 use devid_core::cbor::{Fault, Key, Reader, Reason, UnknownKeys};
 use devid_core::cose::Envelope;
 use devid_core::instance_id;
-use devid_core::token::{Lifecycle, SoftwareComponents, Warnings};
+use devid_core::token::{Lifecycle, SoftwareComponent, SoftwareComponents, Warnings};
 
 use crate::crypto::{Hash, digest};
-use crate::keys::{KeyError, PublicKey};
+use crate::keys::{Curve, KeyError, PublicKey};
 
 /// Tag of the wrapper that came first: a map of two byte strings.
 pub(crate) const LEGACY_TAG: u64 = 399;
@@ -46,7 +46,8 @@ pub enum Profile {
 /// The generations of realm claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RealmProfile {
-    /// Before realms named one: RAK is a bare point.
+    /// Before realms named one: the platform's profile, [`Profile::Ssd1`], is the
+    /// realm's too, and RAK is a bare point.
     Unnamed,
     /// `tag:arm.com,2023:realm#1.0.0`
     Realm1,
@@ -86,13 +87,15 @@ pub struct Realm<'a> {
     pub challenge: &'a [u8; 64],
     /// What the realm's owner gave it: 64 bytes.
     pub personalization_value: &'a [u8; 64],
-    /// The measurement at its start: 32, 48 or 64 bytes.
+    /// The measurement at its start: as long as its hash, or 64 bytes, which is what
+    /// RMM's registers hold.
     pub initial_measurement: &'a [u8],
-    /// What was measured since.
+    /// What was measured since, as long.
     pub extensible_measurements: [&'a [u8]; EXTENSIBLE as usize],
     /// Name of the hash algorithm of the measurements.
     pub hash_algorithm: &'a str,
-    /// RAK, as the claim's bytes: a bare P-384 point or a COSE_Key.
+    /// RAK, as the claim's bytes: a bare P-384 point where the realm names no
+    /// profile, and a COSE_Key where it does.
     pub public_key: &'a [u8],
     /// Name of the hash algorithm under which the platform knows RAK.
     pub public_key_hash_algorithm: &'a str,
@@ -130,25 +133,31 @@ impl<'a> Platform<'a> {
     /// structure, repeated keys among it, is the caller's to have checked.
     pub fn decode(envelope: &Envelope<'a>, profile: Profile) -> Result<Self, Fault> {
         let claims = Map::read(envelope.content())?;
+        let (hash_algorithm, length) = claims.get(2402, hash_name)?;
         Ok(Self {
             profile,
             challenge: claims.get(10, hash_sized)?,
-            instance_id: claims.get(256, |value| {
-                let start = *value;
-                match fixed::<{ instance_id::LEN }>(value)? {
-                    id if id[0] == instance_id::UEID_TYPE_RAND => Ok(id),
-                    _ => Err(start.fault(Reason::Value)),
-                }
-            })?,
+            instance_id: claims.get(256, ueid)?,
             implementation_id: claims.get(2396, fixed)?,
             security_lifecycle: claims.get(2395, |value| {
                 let start = *value;
                 Lifecycle::from_value(value.int()?).ok_or(start.fault(Reason::Value))
             })?,
             config: claims.get(2401, Reader::bytes)?,
-            hash_algorithm: claims.get(2402, Reader::text)?,
+            hash_algorithm,
             software_components: claims.get(2399, |value| {
-                SoftwareComponents::decode(value, false, &mut Warnings::default())
+                let start = *value;
+                let components =
+                    SoftwareComponents::decode(value, false, &mut Warnings::default())?;
+                // A component may name a hash of its own.
+                let is_sound = |component: SoftwareComponent<'_>| {
+                    let own = component.measurement_description.map(digest_len);
+                    own.unwrap_or(Some(length)) == Some(component.measurement_value.len())
+                };
+                match { components }.all(is_sound) {
+                    true => Ok(components),
+                    false => Err(start.fault(Reason::Length)),
+                }
             })?,
             verification_service: claims.optional(2400, Reader::text)?,
         })
@@ -167,33 +176,52 @@ impl<'a> Realm<'a> {
                 _ => Err(start.fault(Reason::UnknownProfile)),
             }
         })?;
+        let profile = profile.unwrap_or(RealmProfile::Unnamed);
+        let (hash_algorithm, digest_len) = claims.get(44236, hash_name)?;
+        let initial_measurement = claims.get(44238, |value| register(value, digest_len))?;
+        let length = initial_measurement.len();
+        if claims.optional(256, ueid)?.is_none() && profile == RealmProfile::Realm2 {
+            return Err(MISSING);
+        }
+        if claims.optional(44243, mec_policy)?.is_none() && profile == RealmProfile::Realm2 {
+            return Err(MISSING);
+        }
         Ok(Self {
-            profile: profile.unwrap_or(RealmProfile::Unnamed),
+            profile,
             challenge: claims.get(10, fixed)?,
             personalization_value: claims.get(44235, fixed)?,
-            initial_measurement: claims.get(44238, hash_sized)?,
+            initial_measurement,
             extensible_measurements: claims.get(44239, |value| {
                 let start = *value;
                 if value.array()? != EXTENSIBLE {
                     return Err(start.fault(Reason::Length));
                 }
                 let mut registers = [&[][..]; EXTENSIBLE as usize];
-                for register in &mut registers {
-                    *register = hash_sized(value)?;
+                for extensible in &mut registers {
+                    *extensible = register(value, digest_len)?;
+                    if extensible.len() != length {
+                        return Err(start.fault(Reason::Length));
+                    }
                 }
                 Ok(registers)
             })?,
-            hash_algorithm: claims.get(44236, Reader::text)?,
+            hash_algorithm,
             public_key: claims.get(44237, Reader::bytes)?,
             public_key_hash_algorithm: claims.get(44240, Reader::text)?,
         })
     }
 
-    /// RAK.
+    /// RAK, in the one form that the profile has for it.
     pub(crate) fn key(&self) -> Result<PublicKey, KeyError> {
-        match self.public_key {
-            point @ [0x04, ..] => PublicKey::from_point(point),
-            cose_key => PublicKey::from_cose_key(cose_key),
+        let key = match self.profile {
+            RealmProfile::Unnamed => PublicKey::from_point(self.public_key)?,
+            RealmProfile::Realm1 | RealmProfile::Realm2 => {
+                PublicKey::from_cose_key(self.public_key)?
+            }
+        };
+        match key.curve() {
+            Curve::P384 => Ok(key),
+            Curve::P256 | Curve::P521 => Err(KeyError::NotP384),
         }
     }
 
@@ -244,7 +272,7 @@ impl<'a> Map<'a> {
         key: i64,
         read: impl FnOnce(&mut Reader<'a>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.optional(key, read)?.ok_or(Fault { reason: Reason::Missing, at: 0 })
+        self.optional(key, read)?.ok_or(MISSING)
     }
 
     fn optional<T>(
@@ -257,8 +285,55 @@ impl<'a> Map<'a> {
     }
 }
 
+const MISSING: Fault = Fault { reason: Reason::Missing, at: 0 };
+
 /// Most integer keys in a claims map.
 const MAX_CLAIMS: usize = 64;
+
+/// The name of a hash, and how long its digests are.
+fn hash_name<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, usize), Fault> {
+    let start = *reader;
+    let name = reader.text()?;
+    digest_len(name).map(|length| (name, length)).ok_or(start.fault(Reason::Value))
+}
+
+/// By the names of the IANA Named Information Hash Algorithm Registry.
+fn digest_len(hash: &str) -> Option<usize> {
+    match hash {
+        "sha-256" | "sha3-256" => Some(32),
+        "sha-384" | "sha3-384" => Some(48),
+        "sha-512" | "sha3-512" => Some(64),
+        _ => None,
+    }
+}
+
+/// A measurement register of a realm, cut to the digest or whole.
+fn register<'a>(reader: &mut Reader<'a>, digest_len: usize) -> Result<&'a [u8], Fault> {
+    const WHOLE: usize = 64;
+    let start = *reader;
+    match reader.bytes()? {
+        bytes if [digest_len, WHOLE].contains(&bytes.len()) => Ok(bytes),
+        _ => Err(start.fault(Reason::Length)),
+    }
+}
+
+/// A UEID of type RAND.
+fn ueid<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8; instance_id::LEN], Fault> {
+    let start = *reader;
+    match fixed::<{ instance_id::LEN }>(reader)? {
+        id if id[0] == instance_id::UEID_TYPE_RAND => Ok(id),
+        _ => Err(start.fault(Reason::Value)),
+    }
+}
+
+/// Whether memory encryption contexts are shared or private.
+fn mec_policy(reader: &mut Reader<'_>) -> Result<i64, Fault> {
+    let start = *reader;
+    match reader.int()? {
+        policy @ (0 | 1) => Ok(policy),
+        _ => Err(start.fault(Reason::Value)),
+    }
+}
 
 fn hash_sized<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Fault> {
     let start = *reader;

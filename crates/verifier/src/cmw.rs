@@ -7,11 +7,12 @@
 
 use std::borrow::Cow;
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL, BASE64URL_NOPAD};
 use devid_core::cbor::{Fault, Key, Reader, Reason};
 use devid_core::token::Profile;
 use minicbor::Encoder;
-use serde_json::Value;
+
+use crate::ear::tree::{Label, Tree};
 
 /// Deepest nesting of collections.
 pub(crate) const MAX_DEPTH: usize = 4;
@@ -209,47 +210,55 @@ pub fn to_cbor(content: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, String> {
     if !matches!(content.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return Ok(content);
     }
-    let value =
-        serde_json::from_slice(&content).map_err(|error| format!("broken JSON: {error}"))?;
+    // One label twice is two messages for two readers: it is refused there.
+    let value = Tree::from_json(&content).map_err(|error| format!("broken JSON: {error}"))?;
     let mut out = Encoder::new(Vec::with_capacity(content.len()));
     encode(&value, 0, &mut out)?;
     Ok(out.into_writer().into())
 }
 
-fn encode(value: &Value, depth: usize, out: &mut Encoder<Vec<u8>>) -> Result<(), String> {
+fn encode(value: &Tree, depth: usize, out: &mut Encoder<Vec<u8>>) -> Result<(), String> {
     let full = |error: minicbor::encode::Error<_>| -> String { error.to_string() };
     match value {
-        Value::Object(_) if depth > MAX_DEPTH => {
+        Tree::Map(_) if depth > MAX_DEPTH => {
             return Err("a CMW collection nested too deep".into());
         }
-        Value::Object(members) => {
+        Tree::Map(members) => {
             out.map(members.len() as u64).map_err(full)?;
             for (label, member) in members {
+                let Label::Text(label) = label else { return Err("a label is not text".into()) };
                 out.str(label).map_err(full)?;
                 match member {
-                    Value::String(kind) if label == COLLECTION_TYPE => {
+                    Tree::Text(kind) if label == COLLECTION_TYPE => {
                         out.str(kind).map_err(full)?;
                     }
                     member => encode(member, depth + 1, out)?,
                 }
             }
         }
-        Value::Array(record) => {
+        Tree::Array(record) => {
             let ([media, value] | [media, value, _]) = record.as_slice() else {
                 return Err("a CMW record has two or three elements".into());
             };
             out.array(record.len() as u64).map_err(full)?;
-            match (media, media.as_u64()) {
-                (_, Some(format)) => out.u64(format).map_err(full)?,
-                (Value::String(name), _) => out.str(name).map_err(full)?,
+            match media {
+                Tree::Int(format @ 0..) => out.i64(*format).map_err(full)?,
+                Tree::Text(name) => out.str(name).map_err(full)?,
                 _ => return Err("a CMW record's type is neither a number nor text".into()),
             };
-            let value =
-                value.as_str().and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok());
+            let value = match value {
+                // The drafts' examples had padding; RFC 9999 has none.
+                Tree::Text(text) if text.ends_with('=') => BASE64URL.decode(text.as_bytes()).ok(),
+                Tree::Text(text) => BASE64URL_NOPAD.decode(text.as_bytes()).ok(),
+                _ => None,
+            };
             out.bytes(&value.ok_or("a CMW record's value is not base64url")?).map_err(full)?;
-            if let Some(indicator) = record.get(2) {
-                let indicator = indicator.as_u64().ok_or("a CMW indicator is not a number")?;
-                out.u64(indicator).map_err(full)?;
+            match record.get(2) {
+                None => {}
+                Some(Tree::Int(indicator @ 0..)) => {
+                    out.i64(*indicator).map_err(full)?;
+                }
+                Some(_) => return Err("a CMW indicator is not a number".into()),
             }
         }
         _ => return Err("neither a CMW record nor a collection".into()),

@@ -34,6 +34,8 @@ pub struct Corim {
     pub reference_values: Vec<ReferenceValue>,
     /// Attestation keys.
     pub keys: Vec<EndorsedKey>,
+    /// Keys of identities, which verify no token.
+    pub identities: Vec<PublicKey>,
     /// Triples and tags that are something else.
     pub ignored: usize,
 }
@@ -56,9 +58,9 @@ pub enum CorimProfile {
 /// signature out.
 pub fn verify(document: &[u8], signers: &[PublicKey], at: UnixTime) -> DocumentReport<Corim> {
     if document.len() > MAX_CORIM_LEN {
-        return DocumentReport::undecodable("longer than any CoRIM");
+        return DocumentReport::undecodable(DocumentCheck::OF_CORIM, "longer than any CoRIM");
     }
-    let mut report = DocumentReport::new();
+    let mut report = DocumentReport::new(DocumentCheck::OF_CORIM);
     match Wrapping::read(document) {
         Err(refusal) => report.set(DocumentCheck::Decode, Outcome::fail(refusal.0)),
         Ok(Wrapping::Unsigned(manifest)) => {
@@ -124,9 +126,13 @@ fn check_manifest(
         Err(refusal) => report.set(DocumentCheck::Claims, Outcome::fail(refusal.0)),
         Ok(corim) => {
             let (values, keys) = (corim.reference_values.len(), corim.keys.len());
+            let identities = match corim.identities.len() {
+                0 => String::new(),
+                count => format!(", {count} identities"),
+            };
             let claims = match corim.profile {
                 CorimProfile::Other(_) => Outcome::not_performed("the profile is not PSA's"),
-                _ => Outcome::pass(format!("{values} reference values, {keys} keys")),
+                _ => Outcome::pass(format!("{values} reference values, {keys} keys{identities}")),
             };
             report.set(DocumentCheck::Claims, claims);
             report.content = Some(corim);
@@ -153,6 +159,10 @@ fn taken(
         if *owners.entry(endorsed.instance_id).or_insert(says) != says {
             return Err(contradiction(Contradiction::Key(endorsed.instance_id)));
         }
+        alone.add_attestation(endorsed.key.id()).map_err(contradiction)?;
+    }
+    for key in &corim.identities {
+        alone.add_identity(key.id()).map_err(contradiction)?;
     }
     Ok(corim)
 }
@@ -195,6 +205,7 @@ impl Corim {
     /// neither is to be used then.
     pub fn add_to(self, endorsements: &mut Endorsements) -> Result<(), Contradiction> {
         self.keys.into_iter().try_for_each(|key| endorsements.add_key(key))?;
+        self.identities.iter().try_for_each(|key| endorsements.add_identity(key.id()))?;
         self.reference_values
             .into_iter()
             .try_for_each(|value| endorsements.add_reference_value(value))

@@ -63,7 +63,7 @@ impl<'a> Request<'a> {
         let read =
             Self::fields(&mut reader).map_err(|problem| match (problem, reader.error()) {
                 (Problem::Reason(reason), _) => Refused::For(reason),
-                (Problem::Stop, Error::Malformed { at, .. }) => Refused::Malformed(at),
+                (Problem::Stop, Error::Malformed { at, .. }) => Refused::Malformed(u32::from(at)),
                 (Problem::Stop, _) => Refused::Malformed(0),
             })?;
         match reader.is_at_end() {

@@ -10,7 +10,6 @@ use crate::report::{Outcome, Verdict};
 /// A check of a document. Their order here is the order in which they are
 /// reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
 pub enum DocumentCheck {
     /// It is well-formed.
     Decode,
@@ -22,6 +21,12 @@ pub enum DocumentCheck {
     Signature,
     /// It is valid at the time.
     Validity,
+    /// An EAR answers the nonce that was asked under.
+    Nonce,
+    /// An EAR is for whoever reads it.
+    Audience,
+    /// An EAR's status is as good as it must be.
+    Status,
 }
 
 /// Everything that the checks of a document found.
@@ -30,13 +35,24 @@ pub struct DocumentReport<T> {
     /// The content, if it follows the rules; genuine only under
     /// [`Verdict::Pass`].
     pub content: Option<T>,
-    outcomes: [Outcome; DocumentCheck::ALL.len()],
+    outcomes: Vec<(DocumentCheck, Outcome)>,
 }
 
 impl DocumentCheck {
-    /// All checks, in order.
-    pub const ALL: [Self; 5] =
-        [Self::Decode, Self::Profile, Self::Claims, Self::Signature, Self::Validity];
+    /// The checks of a CoRIM, in order.
+    pub const OF_CORIM: &'static [Self] =
+        &[Self::Decode, Self::Profile, Self::Claims, Self::Signature, Self::Validity];
+    /// The checks of an EAR, in order.
+    pub const OF_EAR: &'static [Self] = &[
+        Self::Decode,
+        Self::Profile,
+        Self::Claims,
+        Self::Signature,
+        Self::Validity,
+        Self::Nonce,
+        Self::Audience,
+        Self::Status,
+    ];
 
     /// The check's stable name.
     pub const fn name(self) -> &'static str {
@@ -46,31 +62,39 @@ impl DocumentCheck {
             Self::Claims => "claims",
             Self::Signature => "signature",
             Self::Validity => "validity",
+            Self::Nonce => "nonce",
+            Self::Audience => "audience",
+            Self::Status => "status",
         }
     }
 }
 
 impl<T> DocumentReport<T> {
     /// The report on what cannot be read, for that reason.
-    pub fn undecodable(reason: impl Into<std::borrow::Cow<'static, str>>) -> Self {
-        let mut report = Self::new();
+    pub fn undecodable(
+        checks: &'static [DocumentCheck],
+        reason: impl Into<std::borrow::Cow<'static, str>>,
+    ) -> Self {
+        let mut report = Self::new(checks);
         report.set(DocumentCheck::Decode, Outcome::fail(reason));
         report
     }
 
-    /// One check's outcome.
+    /// One check's outcome: not performed for one that is not made of such
+    /// documents.
     pub fn outcome(&self, check: DocumentCheck) -> &Outcome {
-        &self.outcomes[check as usize]
+        static NOT_MADE: Outcome = Outcome::NONE;
+        self.outcomes().find(|(known, _)| *known == check).map_or(&NOT_MADE, |(_, outcome)| outcome)
     }
 
     /// All checks with their outcomes, in order.
     pub fn outcomes(&self) -> impl Iterator<Item = (DocumentCheck, &Outcome)> {
-        DocumentCheck::ALL.into_iter().zip(&self.outcomes)
+        self.outcomes.iter().map(|(check, outcome)| (*check, outcome))
     }
 
     /// The verdict: fail if any check failed.
     pub fn verdict(&self) -> Verdict {
-        match self.outcomes.iter().any(Outcome::failed) {
+        match self.outcomes().any(|(_, outcome)| outcome.failed()) {
             true => Verdict::Fail,
             false => Verdict::Pass,
         }
@@ -84,13 +108,17 @@ impl<T> DocumentReport<T> {
         self.content.ok_or("nothing could be read".into())
     }
 
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(checks: &'static [DocumentCheck]) -> Self {
         let unread = || Outcome::not_performed("the document cannot be read");
-        Self { content: None, outcomes: DocumentCheck::ALL.map(|_| unread()) }
+        Self { content: None, outcomes: checks.iter().map(|&check| (check, unread())).collect() }
     }
 
     pub(crate) fn set(&mut self, check: DocumentCheck, outcome: Outcome) {
-        self.outcomes[check as usize] = outcome;
+        let known = self.outcomes.iter_mut().find(|(known, _)| *known == check);
+        match known {
+            Some((_, known)) => *known = outcome,
+            None => self.outcomes.push((check, outcome)),
+        }
     }
 }
 

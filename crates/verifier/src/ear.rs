@@ -7,7 +7,7 @@
 //! Veraison, which came before.
 
 mod claims;
-mod tree;
+pub(crate) mod tree;
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use devid_core::cbor::Reader;
 use devid_core::cose::{Algorithm, Envelope, Kind};
 
 use crate::UnixTime;
-use crate::document::{DocumentCheck, DocumentReport, Validity, check_signature};
+use crate::document::{DocumentCheck, DocumentReport, check_signature};
 use crate::keys::PublicKey;
 use crate::report::{Check, Outcome, Report, Verdict};
 use tree::{Label, Tree};
@@ -35,6 +35,8 @@ pub struct Ear {
     pub expires_at: Option<i64>,
     /// Before when it must not be used.
     pub not_before: Option<i64>,
+    /// Whom it is for; `None` for everybody.
+    pub audience: Option<Vec<String>>,
     /// Who verified. Veraison's verifiers may leave it out.
     pub verifier_id: Option<VerifierId>,
     /// The nonce of whoever asked for the verification: 8 to 64 bytes.
@@ -54,6 +56,9 @@ pub struct Submodule {
     pub policy_ids: Vec<String>,
     /// The nonce in the evidence: 8 to 64 bytes.
     pub nonce: Option<Vec<u8>>,
+    /// The key that the attester vouches for, as DER SubjectPublicKeyInfo, under
+    /// Veraison's extension.
+    pub vouched_key: Option<Vec<u8>>,
     /// Claims of the evidence, under Veraison's extension.
     evidence: Vec<(Label, Tree)>,
     /// The checks and their results, under Veraison's extension.
@@ -123,20 +128,40 @@ pub enum Aspect {
 }
 
 /// What an EAR says that the report does not.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Issuance<'a> {
     /// Whose names to use.
     pub names: Names,
     /// The time.
     pub at: UnixTime,
-    /// How long it may be used; `None` for no limit.
-    pub lifetime_seconds: Option<u64>,
+    /// How long it may be used.
+    pub lifetime_seconds: u64,
     /// Who verifies.
     pub verifier_id: VerifierId,
     /// The nonce of whoever asked: 8 to 64 bytes. Other lengths are left out.
     pub nonce: Option<&'a [u8]>,
     /// The policy that was applied, if it has a name.
     pub policy_id: Option<&'a str>,
+    /// The key that the evidence was to vouch for, if it was
+    /// [bound](crate::Challenge::Bound). Requests and key attestation bundles name
+    /// theirs.
+    pub bound_key: Option<&'a PublicKey>,
+}
+
+/// What whoever relies on a result asks of it beside its signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// The time.
+    pub at: UnixTime,
+    /// The worst status that passes.
+    pub require: Tier,
+    /// The nonce that was asked under, if there was one.
+    pub nonce: Option<&'a [u8]>,
+    /// How old it may be, in seconds.
+    pub max_age_seconds: Option<u64>,
+    /// Who reads it. A result for others fails, and with this one for everybody
+    /// too.
+    pub audience: Option<&'a str>,
 }
 
 /// Why claims are no EAR.
@@ -150,7 +175,7 @@ impl Ear {
     /// The result that a report amounts to.
     pub fn new(report: &Report<'_>, issuance: &Issuance<'_>) -> Self {
         let at = i64::try_from(issuance.at.as_secs()).unwrap_or(i64::MAX);
-        let lifetime = issuance.lifetime_seconds;
+        let lifetime = i64::try_from(issuance.lifetime_seconds).unwrap_or(i64::MAX);
         let sized = |nonce: &&[u8]| NONCE_LENGTHS.contains(&nonce.len());
         let label = match issuance.names {
             // Realm and platform together; Veraison's verifiers split them.
@@ -161,12 +186,12 @@ impl Ear {
         Self {
             names: issuance.names,
             issued_at: at,
-            expires_at: lifetime
-                .map(|lifetime| at.saturating_add(i64::try_from(lifetime).unwrap_or(i64::MAX))),
+            expires_at: Some(at.saturating_add(lifetime)),
             not_before: None,
+            audience: None,
             verifier_id: Some(issuance.verifier_id.clone()),
             nonce: issuance.nonce.filter(sized).map(<[u8]>::to_vec),
-            submodules: vec![(label.into(), Submodule::new(report, issuance.policy_id))],
+            submodules: vec![(label.into(), Submodule::new(report, issuance))],
         }
     }
 
@@ -233,13 +258,12 @@ impl Ear {
 /// Reads and checks an EAR that fills `document`: a JWT, or a CWT with its COSE
 /// tag. White space around a JWT is passed over.
 ///
-/// The report says whether the result is genuine and may be used, not what it
-/// is: that is [`Ear::status`].
-pub fn verify(document: &[u8], keys: &[PublicKey], at: UnixTime) -> DocumentReport<Ear> {
+/// It passes if one of the keys signed it and it is what was demanded.
+pub fn verify(document: &[u8], keys: &[PublicKey], demand: &Demand<'_>) -> DocumentReport<Ear> {
     if document.len() > MAX_EAR_LEN {
-        return DocumentReport::undecodable("longer than any EAR");
+        return DocumentReport::undecodable(DocumentCheck::OF_EAR, "longer than any EAR");
     }
-    let mut report = DocumentReport::new();
+    let mut report = DocumentReport::new(DocumentCheck::OF_EAR);
     // No JWT starts with a byte of CBOR's tags.
     let is_cbor = document.first().is_some_and(|first| first >> 5 == 6);
     let opened = if is_cbor { open_cwt(document, keys) } else { open_jwt(document, keys) };
@@ -269,18 +293,81 @@ pub fn verify(document: &[u8], keys: &[PublicKey], at: UnixTime) -> DocumentRepo
     match claims::read(&claims, encoding) {
         Err(error) => report.set(DocumentCheck::Claims, Outcome::fail(error.0)),
         Ok(ear) => {
-            let span = Validity { not_before: ear.not_before, not_after: ear.expires_at };
-            let validity = match span.fault(at) {
-                Some(fault) => Outcome::fail(fault),
-                None if span.is_limited() => Outcome::pass(""),
-                None => Outcome::not_performed("it names no time"),
-            };
-            report.set(DocumentCheck::Validity, validity);
-            report.set(DocumentCheck::Claims, Outcome::pass(ear.status().name()));
+            report.set(DocumentCheck::Validity, demand.validity(&ear));
+            report.set(DocumentCheck::Nonce, demand.nonce(&ear));
+            report.set(DocumentCheck::Audience, demand.audience(&ear));
+            report.set(DocumentCheck::Status, demand.status(&ear));
+            report.set(DocumentCheck::Claims, Outcome::pass(""));
             report.content = Some(ear);
         }
     }
     report
+}
+
+/// How far the clock of who issued a result may be ahead, in seconds.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+
+impl Demand<'_> {
+    /// An affirming result, at that time.
+    pub const fn affirming(at: UnixTime) -> Self {
+        Self { at, require: Tier::Affirming, nonce: None, max_age_seconds: None, audience: None }
+    }
+
+    /// `exp` and `nbf` (RFC 7519, 4.1.4 and 4.1.5), and `iat` where an age is asked
+    /// for.
+    fn validity(&self, ear: &Ear) -> Outcome {
+        let now = i64::try_from(self.at.as_secs()).unwrap_or(i64::MAX);
+        let age = now.saturating_sub(ear.issued_at);
+        let max_age = self.max_age_seconds.map(|age| i64::try_from(age).unwrap_or(i64::MAX));
+        if ear.expires_at.is_some_and(|time| now >= time) {
+            Outcome::fail("it has expired")
+        } else if ear.not_before.is_some_and(|time| now < time) {
+            Outcome::fail("not yet valid")
+        } else if max_age.is_some_and(|max_age| age > max_age) {
+            Outcome::fail(format!("issued {age} seconds ago"))
+        } else if max_age.is_some() && age < -CLOCK_SKEW_SECONDS {
+            Outcome::fail("issued in the future")
+        } else if ear.expires_at.is_none() && max_age.is_none() {
+            Outcome::not_performed("it does not expire, and no age was asked for")
+        } else {
+            Outcome::pass("")
+        }
+    }
+
+    fn nonce(&self, ear: &Ear) -> Outcome {
+        match (self.nonce, &ear.nonce) {
+            (None, _) => Outcome::not_performed("no nonce was asked for"),
+            (Some(asked), Some(nonce)) if asked == nonce.as_slice() => Outcome::pass(""),
+            (Some(_), Some(_)) => Outcome::fail("it answers another nonce"),
+            (Some(_), None) => Outcome::fail("it has no nonce"),
+        }
+    }
+
+    /// `aud` (RFC 7519, 4.1.3).
+    fn audience(&self, ear: &Ear) -> Outcome {
+        match (self.audience, &ear.audience) {
+            (None, None) => Outcome::not_performed("it is for everybody"),
+            (Some(reader), Some(audience)) if audience.iter().any(|name| name == reader) => {
+                Outcome::pass("")
+            }
+            (_, Some(_)) => Outcome::fail("it is for others"),
+            (Some(_), None) => Outcome::fail("it names no audience"),
+        }
+    }
+
+    /// A result that claims nothing is good for nothing.
+    fn status(&self, ear: &Ear) -> Outcome {
+        let status = ear.status();
+        let is_enough = status <= self.require && status != Tier::None;
+        match is_enough || self.require == Tier::Contraindicated {
+            true => Outcome::pass(status.name()),
+            false => Outcome::fail(format!(
+                "{}, where {} is required",
+                status.name(),
+                self.require.name()
+            )),
+        }
+    }
 }
 
 /// What became of the signature, and the claims if they can be read.
@@ -342,28 +429,38 @@ fn open_cwt(document: &[u8], keys: &[PublicKey]) -> Result<Opened, EarError> {
 }
 
 impl Submodule {
-    fn new(report: &Report<'_>, policy_id: Option<&str>) -> Self {
+    fn new(report: &Report<'_>, issuance: &Issuance<'_>) -> Self {
         let trust_vector = TrustVector::new(report);
         let is_genuine = report.outcome(Check::Signature).passed();
         let genuine = report.claims.filter(|_| is_genuine);
         let sized = |nonce: &&[u8]| is_genuine && NONCE_LENGTHS.contains(&nonce.len());
         Self {
-            // A verdict is never better than its parts, and can be worse.
-            status: match report.verdict() {
-                Verdict::Pass => trust_vector.worst(),
-                Verdict::Fail => Tier::Contraindicated,
-            },
+            status: trust_vector.status(report),
             trust_vector,
-            policy_ids: policy_id.map(str::to_owned).into_iter().collect(),
+            policy_ids: issuance.policy_id.map(str::to_owned).into_iter().collect(),
             nonce: report.nonce.filter(sized).map(<[u8]>::to_vec),
+            vouched_key: vouched_key(report, issuance.bound_key),
             evidence: claims::evidence(report, genuine.as_ref()),
             checks: claims::checks(report),
         }
     }
 }
 
+/// The key that a platform vouches for, where the verdict is that it does.
+fn vouched_key(report: &Report<'_>, bound_key: Option<&PublicKey>) -> Option<Vec<u8>> {
+    if report.verdict() == Verdict::Fail {
+        return None;
+    }
+    let requested = report.requested_key.map(<[u8]>::to_vec);
+    let attested = || {
+        let key = report.key_attestation?.attested_key;
+        PublicKey::from_cose_key(key).ok().map(|key| key.spki())
+    };
+    requested.or_else(attested).or_else(|| bound_key.map(PublicKey::spki))
+}
+
 impl TrustVector {
-    /// `docs/policy.md` has this as a table.
+    /// `docs/attestation-results.md` has this as a table.
     fn new(report: &Report<'_>) -> Self {
         let outcome = |check| report.outcome(check);
         let mut vector = Self::default();
@@ -386,19 +483,26 @@ impl TrustVector {
             96 // recognised, and the key is no secret
         } else if outcome(Check::InstanceId).failed() {
             97 // not recognised
-        } else if outcome(Check::DevelopmentKey).passed() {
+        } else if outcome(Check::DevelopmentKey).passed()
+            && outcome(Check::InstanceId).passed()
+            && !outcome(Check::NonceReuse).let_through
+        {
             2
         } else {
             0
         };
         vector.set(Aspect::InstanceIdentity, identity);
-        // That the key is a device's is what says that the hardware is genuine.
-        vector.set(Aspect::Hardware, if identity == 2 { 2 } else { 0 });
+        // Genuine hardware is what its maker's CA or an endorser says; a key that the
+        // operator gave says nothing of it.
+        let is_vouched_for = outcome(Check::CertificatePath).passed() || report.is_endorsed;
+        vector.set(Aspect::Hardware, if identity == 2 && is_vouched_for { 2 } else { 0 });
         let configuration = [Check::Lifecycle, Check::ClientId].map(outcome);
         vector.set(
             Aspect::Configuration,
             if configuration.iter().any(|outcome| outcome.failed()) {
                 96
+            } else if configuration[0].let_through {
+                32 // known, and open to a debugger or not in service
             } else if configuration[0].passed() {
                 2
             } else {
@@ -408,13 +512,31 @@ impl TrustVector {
         let software = outcome(Check::Software);
         vector.set(
             Aspect::Executables,
-            match (software.failed(), software.passed()) {
+            match (software.failed(), software.passed() && !software.let_through) {
                 (true, _) => 33,    // not recognised
                 (false, true) => 3, // approved, as loaded during boot
                 (false, false) => 0,
             },
         );
         vector
+    }
+
+    /// The status that the claims and the checks behind them amount to. It is never
+    /// better than either, and affirming only where nothing was let through and the
+    /// device, its configuration and its software are all affirmed.
+    fn status(&self, report: &Report<'_>) -> Tier {
+        const NEEDED: [Aspect; 3] =
+            [Aspect::InstanceIdentity, Aspect::Configuration, Aspect::Executables];
+        if report.verdict() == Verdict::Fail {
+            return Tier::Contraindicated;
+        }
+        let is_affirmed = |aspect| self.claim(aspect).map(Tier::of_claim) == Some(Tier::Affirming);
+        let was_let_through = report.outcomes().any(|(_, outcome)| outcome.let_through);
+        let best = match NEEDED.into_iter().all(is_affirmed) && !was_let_through {
+            true => Tier::Affirming,
+            false => Tier::Warning,
+        };
+        best.max(self.worst())
     }
 
     /// The claim on an aspect, if one was made.

@@ -10,7 +10,8 @@ use devid_core::cose::Kind;
 use devid_core::instance_id;
 
 use crate::appraisal::Subject;
-use crate::keys::{Hint, Key, KeySource, PublicKey};
+use crate::keys::{Hint, Key, KeyId, KeySource, PublicKey};
+use crate::purpose::Purpose;
 
 /// The implementation id of a PSA root of trust.
 pub type ImplementationId = [u8; 32];
@@ -45,6 +46,8 @@ pub struct EndorsedKey {
 #[derive(Default)]
 pub struct Endorsements {
     keys: HashMap<[u8; instance_id::LEN], (ImplementationId, PublicKey)>,
+    /// What every key that was added is for.
+    purposes: HashMap<KeyId, Purpose>,
     software: HashMap<ImplementationId, ReferenceValues>,
 }
 
@@ -64,6 +67,8 @@ pub enum Contradiction {
     Key([u8; instance_id::LEN]),
     /// Two measurements of one version of one component by one signer.
     Software(String),
+    /// One key for attestation and for an identity.
+    Purpose(KeyId),
 }
 
 /// Name, version and signer of a component.
@@ -73,6 +78,7 @@ impl Endorsements {
     /// Adds a key. The same again changes nothing.
     pub fn add_key(&mut self, endorsed: EndorsedKey) -> Result<(), Contradiction> {
         let EndorsedKey { implementation_id, instance_id, key } = endorsed;
+        self.add_attestation(key.id())?;
         match self.keys.entry(instance_id) {
             Entry::Vacant(vacant) => {
                 vacant.insert((implementation_id, key));
@@ -84,6 +90,24 @@ impl Endorsements {
                 Ok(())
             }
             Entry::Occupied(_) => Err(Contradiction::Key(instance_id)),
+        }
+    }
+
+    /// Adds a key that is an identity's: it verifies no token, whatever else
+    /// vouches for it.
+    pub fn add_identity(&mut self, key: &KeyId) -> Result<(), Contradiction> {
+        self.add_purpose(*key, Purpose::Identity)
+    }
+
+    /// Notes that a key is for attestation.
+    pub(crate) fn add_attestation(&mut self, key: &KeyId) -> Result<(), Contradiction> {
+        self.add_purpose(*key, Purpose::Attestation)
+    }
+
+    fn add_purpose(&mut self, key: KeyId, purpose: Purpose) -> Result<(), Contradiction> {
+        match *self.purposes.entry(key).or_insert(purpose) {
+            known if known == purpose => Ok(()),
+            _ => Err(Contradiction::Purpose(key)),
         }
     }
 
@@ -100,6 +124,11 @@ impl Endorsements {
     /// The key of an instance, if somebody endorses one.
     pub fn key(&self, of: &[u8; instance_id::LEN]) -> Option<&PublicKey> {
         self.keys.get(of).map(|(_, key)| key)
+    }
+
+    /// The keys of all instances.
+    pub fn public_keys(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.values().map(|(_, key)| key)
     }
 
     /// Whether there are reference values at all.
@@ -120,6 +149,10 @@ impl KeySource for Endorsements {
         if let Some(key) = named.and_then(|instance| self.key(instance)) {
             accept(Key::Public(key));
         }
+    }
+
+    fn purpose(&self, key: &KeyId) -> Option<Purpose> {
+        self.purposes.get(key).copied()
     }
 }
 
@@ -173,6 +206,11 @@ impl fmt::Display for Contradiction {
             Self::Key(instance) => {
                 f.write_str("contradicting keys for instance ")?;
                 instance.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Self::Purpose(key) => {
+                f.write_str("one key for attestation and for an identity: that of instance ")?;
+                let instance = key.instance_ids().iter().take(1).flatten();
+                instance.into_iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
             Self::Software(what) => write!(f, "contradicting reference values for {what}"),
         }

@@ -2,6 +2,7 @@
 //! Keys: where they come from and how the one that fits a token is found.
 
 pub(crate) mod file;
+mod secret;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,21 +13,26 @@ use zeroize::Zeroizing;
 
 use crate::certificate::Certificate;
 pub use crate::crypto::Curve;
-use crate::crypto::{EcdsaKey, Hash, mac_is_valid, sha256};
+use crate::crypto::{EcdsaKey, sha256};
+use crate::purpose::Purpose;
 
-/// Shortest symmetric key taken, in bytes.
-pub const MIN_MAC_KEY_LEN: usize = 16;
+/// Shortest symmetric key taken, in bytes: as long as the shortest of the MACs
+/// (RFC 7518, 3.2).
+pub const MIN_MAC_KEY_LEN: usize = 32;
 
 /// A public key that tokens are verified with, parsed once.
 pub struct PublicKey {
     curve: Curve,
     key: EcdsaKey,
     id: KeyId,
+    purpose: Option<Purpose>,
 }
 
 /// A symmetric key that tokens are verified with. Wiped on drop.
 pub struct MacKey {
     secret: Zeroizing<Vec<u8>>,
+    /// The only algorithm that it is for, if it says so.
+    algorithm: Option<Algorithm>,
     id: KeyId,
 }
 
@@ -40,7 +46,7 @@ pub enum Key<'k> {
 }
 
 /// The instance ids that derive from a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyId {
     /// From a public key.
     Public {
@@ -71,6 +77,11 @@ pub trait KeySource: Sync {
     ///
     /// Offering a key says that it is trusted for the device the hint names.
     fn offer(&self, hint: &Hint<'_>, accept: &mut dyn FnMut(Key<'_>) -> bool);
+
+    /// What the source knows that a key is for, whoever offers it. A key that is
+    /// [for an identity](Purpose::Identity) verifies no token, not one with a
+    /// certificate path either.
+    fn purpose(&self, key: &KeyId) -> Option<Purpose>;
 }
 
 /// Several sources, asked in order.
@@ -83,6 +94,8 @@ pub struct KeySet {
     mac: Vec<MacKey>,
     public_by_instance: HashMap<[u8; instance_id::LEN], usize>,
     mac_by_instance: HashMap<[u8; instance_id::LEN], usize>,
+    /// What is known of keys: an identity once said is one.
+    purposes: HashMap<KeyId, Purpose>,
 }
 
 /// Why bytes are no key.
@@ -102,15 +115,26 @@ pub enum KeyError {
     PrivateKey,
     /// Not a key on P-256, P-384 or P-521.
     Algorithm,
+    /// Not a key on P-384, where no other is allowed.
+    NotP384,
     /// The point is not on its curve.
     NotOnCurve,
-    /// A public key or certificate was given as symmetric key.
+    /// The key is for something else than verifying signatures on its curve.
+    Use,
+    /// A public key or certificate was given as symmetric key, or something else
+    /// that is no secret.
     PublicAsMac,
+    /// Text was given as symmetric key.
+    MacText,
+    /// None of the forms that [`MacKey::read`] takes.
+    MacForm,
+    /// The symmetric key is for something else than verifying HMACs.
+    MacUse,
     /// The symmetric key is shorter than [`MIN_MAC_KEY_LEN`].
     TooShort,
     /// Not a certificate.
     Certificate,
-    /// Not a CRL, one without nextUpdate, or a part of one.
+    /// Not a CRL, one without nextUpdate, a part of one, or an indirect one.
     Crl,
 }
 
@@ -131,7 +155,8 @@ impl PublicKey {
             instance_ids: [&[point][..], &parts]
                 .map(|parts| instance_id::from_digest(&sha256(parts))),
         };
-        Ok(Self { curve, key: EcdsaKey::new(curve, point).ok_or(KeyError::NotOnCurve)?, id })
+        let key = EcdsaKey::new(curve, point).ok_or(KeyError::NotOnCurve)?;
+        Ok(Self { curve, key, id, purpose: None })
     }
 
     /// Takes a DER SubjectPublicKeyInfo (RFC 5480).
@@ -141,10 +166,18 @@ impl PublicKey {
         if key.curve == curve { Ok(key) } else { Err(KeyError::Algorithm) }
     }
 
-    /// Takes the key out of a DER certificate, of which nothing else counts:
-    /// the certificate is a container here, not a promise.
+    /// Takes the key out of a DER certificate, of which nothing else counts but
+    /// what it says that the key is for: the certificate is a container here, not a
+    /// promise.
     pub fn from_certificate(der: &[u8]) -> Result<Self, KeyError> {
-        Self::from_spki(Certificate::read(der).map_err(|_| KeyError::Certificate)?.spki)
+        let read = Certificate::read(der).map_err(|_| KeyError::Certificate)?;
+        let purpose = read.purpose().map_err(|_| KeyError::Certificate)?;
+        Ok(Self { purpose, ..Self::from_spki(read.spki)? })
+    }
+
+    /// The same key, known to be for that.
+    pub fn for_purpose(self, purpose: Purpose) -> Self {
+        Self { purpose: Some(purpose), ..self }
     }
 
     /// Takes the affine coordinates, each as long as its field.
@@ -173,6 +206,11 @@ impl PublicKey {
         &self.id
     }
 
+    /// What the key is for, if its certificate or whoever keeps it says so.
+    pub const fn purpose(&self) -> Option<Purpose> {
+        self.purpose
+    }
+
     /// The DER SubjectPublicKeyInfo (RFC 5480).
     pub fn spki(&self) -> Vec<u8> {
         file::spki(self.curve, &self.key.point())
@@ -198,40 +236,6 @@ pub fn certificate_spki(der: &[u8]) -> Result<&[u8], KeyError> {
     Certificate::read(der).map(|read| read.spki).map_err(|_| KeyError::Certificate)
 }
 
-impl MacKey {
-    /// Takes the raw bytes of a symmetric key.
-    ///
-    /// A public key is refused, in whatever form: one taken for a MAC key would
-    /// let everybody make tokens.
-    pub fn from_bytes(secret: Vec<u8>) -> Result<Self, KeyError> {
-        let secret = Zeroizing::new(secret);
-        if file::holds_public_key(&secret) || PublicKey::from_point(&secret).is_ok() {
-            return Err(KeyError::PublicAsMac);
-        }
-        if secret.len() < MIN_MAC_KEY_LEN {
-            return Err(KeyError::TooShort);
-        }
-        let once = Zeroizing::new(sha256(&[&secret]));
-        let id = KeyId::Mac { instance_id: [instance_id::from_digest(&sha256(&[&*once]))] };
-        Ok(Self { secret, id })
-    }
-
-    /// The instance id that derives from the key.
-    pub const fn id(&self) -> &KeyId {
-        &self.id
-    }
-
-    pub(crate) fn is_valid(&self, algorithm: Algorithm, parts: &[&[u8]], tag: &[u8]) -> bool {
-        let hash = match algorithm {
-            Algorithm::Hs256 => Hash::Sha256,
-            Algorithm::Hs384 => Hash::Sha384,
-            Algorithm::Hs512 => Hash::Sha512,
-            _ => return false,
-        };
-        mac_is_valid(hash, &self.secret, parts, tag)
-    }
-}
-
 impl KeyId {
     /// Every instance id that derives from the key.
     pub const fn instance_ids(&self) -> &[[u8; instance_id::LEN]] {
@@ -244,7 +248,16 @@ impl KeyId {
 
 impl KeySet {
     /// Adds a public key.
+    ///
+    /// One that is for an identity verifies no token, however it is added besides.
     pub fn add_public(&mut self, key: PublicKey) {
+        match key.purpose {
+            Some(Purpose::Identity) => drop(self.purposes.insert(key.id, Purpose::Identity)),
+            Some(Purpose::Attestation) => {
+                self.purposes.entry(key.id).or_insert(Purpose::Attestation);
+            }
+            None => {}
+        }
         for &instance in key.id.instance_ids() {
             self.public_by_instance.insert(instance, self.public.len());
         }
@@ -273,6 +286,12 @@ impl KeySource for Sources<'_> {
             }
         }
     }
+
+    /// An identity, if one of them says so.
+    fn purpose(&self, key: &KeyId) -> Option<Purpose> {
+        let said: Vec<_> = self.0.iter().filter_map(|source| source.purpose(key)).collect();
+        said.iter().copied().find(|said| *said == Purpose::Identity).or(said.first().copied())
+    }
 }
 
 impl KeySource for KeySet {
@@ -293,6 +312,10 @@ impl KeySource for KeySet {
             }
         };
     }
+
+    fn purpose(&self, key: &KeyId) -> Option<Purpose> {
+        self.purposes.get(key).copied()
+    }
 }
 
 impl fmt::Display for KeyError {
@@ -305,11 +328,22 @@ impl fmt::Display for KeyError {
             Self::Symmetric => f.write_str("this is a symmetric key, not a public one"),
             Self::PrivateKey => f.write_str("this is a private key; give its public half"),
             Self::Algorithm => f.write_str("not a key on P-256, P-384 or P-521"),
+            Self::NotP384 => f.write_str("not a key on P-384"),
+            Self::Use => f.write_str("the key is not for verifying ECDSA signatures on its curve"),
             Self::NotOnCurve => f.write_str("the point is not on its curve"),
-            Self::PublicAsMac => f.write_str("a public key cannot be a symmetric key"),
+            Self::PublicAsMac => {
+                f.write_str("this is public, or what anybody derives from a public key at hand")
+            }
+            Self::MacText => f.write_str(
+                "this is text; give an oct JWK, a symmetric COSE_Key or the key's raw bytes",
+            ),
+            Self::MacForm => f.write_str(
+                "neither an oct JWK nor a symmetric COSE_Key nor 32, 48 or 64 raw bytes",
+            ),
+            Self::MacUse => f.write_str("the key is not for verifying HMACs"),
             Self::TooShort => write!(f, "shorter than {MIN_MAC_KEY_LEN} bytes"),
             Self::Certificate => f.write_str("not a certificate"),
-            Self::Crl => f.write_str("not a complete CRL that says when the next one comes"),
+            Self::Crl => f.write_str("not a complete CRL that says when the next one comes; delta CRLs, indirect CRLs and CRLs for some reasons are not taken"),
         }
     }
 }

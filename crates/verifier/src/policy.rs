@@ -242,16 +242,7 @@ fn profiles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Pro
 }
 
 fn lifecycles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LifecycleState>, D::Error> {
-    const ALL: [LifecycleState; 7] = [
-        LifecycleState::Unknown,
-        LifecycleState::AssemblyAndTest,
-        LifecycleState::PsaRotProvisioning,
-        LifecycleState::Secured,
-        LifecycleState::NonPsaRotDebug,
-        LifecycleState::RecoverablePsaRotDebug,
-        LifecycleState::Decommissioned,
-    ];
-    named(deserializer, &ALL, LifecycleState::name)
+    named(deserializer, &LifecycleState::ALL, LifecycleState::name)
 }
 
 /// A list of names, each of a known thing.

@@ -61,6 +61,9 @@ pub struct Outcome {
     /// One line for a person; may be empty. It can quote the token and has to
     /// be escaped for a terminal.
     pub detail: Cow<'static, str>,
+    /// Whether something was let through here, on request or by the policy, that
+    /// would fail otherwise. An attestation result is not affirming then.
+    pub let_through: bool,
 }
 
 /// The verdict over all checks.
@@ -88,8 +91,15 @@ pub struct Report<'t> {
     pub requested_key: Option<&'t [u8]>,
     /// What should be the challenge, wherever the evidence has it.
     pub nonce: Option<&'t [u8]>,
-    /// The signature, if it is a valid one by ECDSA and of a trusted key.
+    /// Whether the key that signed is the one that an endorser names for the
+    /// instance.
+    pub is_endorsed: bool,
+    /// The signature of one token alone, if it is a valid one by ECDSA and of a
+    /// trusted key.
     pub signature_use: Option<SignatureUse<'t>>,
+    /// The valid ECDSA signatures of all tokens in the evidence, by trusted keys and
+    /// by keys that stand beside them.
+    pub signature_uses: Vec<SignatureUse<'t>>,
     pub(crate) outcomes: [Outcome; Check::ALL.len()],
 }
 
@@ -153,21 +163,27 @@ impl Verdict {
 }
 
 impl Outcome {
-    const NONE: Self = Self { result: CheckResult::NotPerformed, detail: Cow::Borrowed("") };
+    pub(crate) const NONE: Self =
+        Self { result: CheckResult::NotPerformed, detail: Cow::Borrowed(""), let_through: false };
 
     /// The check was made and passed.
     pub fn pass(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { result: CheckResult::Pass, detail: detail.into() }
+        Self { result: CheckResult::Pass, detail: detail.into(), let_through: false }
     }
 
     /// The check was made and failed, or must have been made.
     pub fn fail(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { result: CheckResult::Fail, detail: detail.into() }
+        Self { result: CheckResult::Fail, detail: detail.into(), let_through: false }
     }
 
     /// The check was not made.
     pub fn not_performed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { result: CheckResult::NotPerformed, detail: detail.into() }
+        Self { result: CheckResult::NotPerformed, detail: detail.into(), let_through: false }
+    }
+
+    /// The same, for something that was let through.
+    pub fn let_through(self) -> Self {
+        Self { let_through: true, ..self }
     }
 
     /// Whether the check passed.
@@ -199,7 +215,9 @@ impl Report<'_> {
             key_attestation: None,
             requested_key: None,
             nonce: None,
+            is_endorsed: false,
             signature_use: None,
+            signature_uses: Vec::new(),
             outcomes: [const { Outcome::NONE }; Check::ALL.len()],
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! ECDSA nonces used twice. One key that signs different bytes with the same r
-//! has given its private half away: it happens on boards without entropy.
+//! has given its private half away: it happens on boards without entropy. It is
+//! looked for within a piece of evidence, and in all of a run.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -83,11 +84,28 @@ impl SignatureMemory {
         }
     }
 
-    /// Makes the check for a report, and remembers its signature.
+    /// Makes the check for a report, and remembers its signatures.
     pub fn check(&mut self, report: &mut Report<'_>, stance: NonceReuse) {
-        if let Some(signature) = report.signature_use {
-            report.set(Check::NonceReuse, self.see(&signature).outcome(stance));
+        if let Some(sighting) = self.see_all(&report.signature_uses) {
+            report.set(Check::NonceReuse, sighting.outcome(stance));
         }
+    }
+
+    /// Remembers several signatures, of whichever keys. `None` where there is none.
+    fn see_all(&mut self, signatures: &[SignatureUse<'_>]) -> Option<Sighting> {
+        // Every key must have been seen before, or with another signature here.
+        let mut compared = HashMap::new();
+        for signature in signatures {
+            let is_compared = compared.entry(signature.key.instance_ids()).or_insert(false);
+            match self.see(signature) {
+                Sighting::First => {}
+                Sighting::Distinct => *is_compared = true,
+                Sighting::Reused => return Some(Sighting::Reused),
+            }
+        }
+        let are_all = compared.values().all(|is_compared| *is_compared);
+        let sighting = if are_all { Sighting::Distinct } else { Sighting::First };
+        (!compared.is_empty()).then_some(sighting)
     }
 }
 
@@ -100,7 +118,7 @@ impl Sighting {
             (Self::First, _) => Outcome::not_performed("the key's first signature here"),
             (Self::Distinct, _) => Outcome::pass(""),
             (Self::Reused, NonceReuse::Refuse) => Outcome::fail(WHY),
-            (Self::Reused, NonceReuse::Report) => Outcome::not_performed(WHY),
+            (Self::Reused, NonceReuse::Report) => Outcome::not_performed(WHY).let_through(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod composite;
 
+use devid_core::bound::{NotPlain, vouches_for_key};
 use devid_core::cbor::Reason;
 use devid_core::cose::{Algorithm, Envelope, Kind};
 use devid_core::instance_id;
@@ -16,8 +17,9 @@ use crate::development;
 use crate::evidence::{Evidence, NoEvidence};
 use crate::keys::{Hint, Key, KeyId, KeySource};
 use crate::path::TrustAnchors;
+use crate::purpose::Purpose;
 use crate::report::{Check, Outcome, Report};
-use crate::reuse::SignatureUse;
+use crate::reuse::{SignatureMemory, SignatureUse};
 
 /// Longest input that is looked at, in bytes. A real token is about a thousandth
 /// of it.
@@ -47,7 +49,7 @@ pub struct Policy {
 /// The challenge that a token should answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge<'c> {
-    /// This one.
+    /// This one, in plain. One of the form that vouches for a key fails the check.
     Expected(&'c [u8]),
     /// One that is bound to a key, for which the token then vouches.
     Bound(BoundChallenge<'c>),
@@ -68,10 +70,15 @@ impl Verifier<'_> {
         if input.len() > MAX_TOKEN_LEN {
             return Report::undecodable("longer than any token");
         }
-        match Evidence::decode(input) {
+        let mut report = match Evidence::decode(input) {
             Ok(evidence) => self.verify_evidence(&evidence, challenge),
-            Err(NoEvidence(reason)) => Report::undecodable(reason),
+            Err(NoEvidence(reason)) => return Report::undecodable(reason),
+        };
+        if report.signature_uses.len() > 1 {
+            let stance = self.appraisal.policy.map(|policy| policy.nonce_reuse);
+            SignatureMemory::default().check(&mut report, stance.unwrap_or_default());
         }
+        report
     }
 
     /// Verifies one envelope: a PSA token, or a CCA platform token.
@@ -101,8 +108,20 @@ impl Verifier<'_> {
 
         let Signing { signature, path, key } = self.check_signature(&envelope, instance_id);
         if let (true, Kind::Sign1, Some(key)) = (signature.passed(), envelope.kind, key) {
-            report.signature_use = Some(SignatureUse::new(key, envelope));
+            let signature = SignatureUse::new(key, envelope);
+            report.signature_use = Some(signature);
+            report.signature_uses.push(signature);
         }
+        if let (Challenge::Bound(bound), Some(key)) = (challenge, key)
+            && *bound.key() == key
+        {
+            // Certified for an identity it could forge evidence from then on.
+            let itself = "the key vouches for itself: an attestation key is for nothing else";
+            binding = Some(Outcome::fail(itself));
+        }
+        let endorsed = instance_id.and_then(|id| self.appraisal.endorsements?.key(id));
+        report.is_endorsed =
+            signature.passed() && endorsed.is_some_and(|endorsed| key == Some(*endorsed.id()));
         report.set(Check::Signature, signature);
         report.set(Check::CertificatePath, path);
         report.set(Check::InstanceId, check_instance_id(instance_id, key.as_ref()));
@@ -190,7 +209,9 @@ impl Verifier<'_> {
         let path = match chain.map(|chain| self.anchors.validate(chain, self.policy.at)) {
             Ok(Ok(path)) => {
                 let leaf = path.leaf;
-                let signature = if !leaf.fits(algorithm) {
+                let signature = if self.is_identity(leaf.id()) {
+                    Outcome::fail(IS_IDENTITY)
+                } else if !leaf.fits(algorithm) {
                     Outcome::fail("the leaf's key does not go with alg")
                 } else if leaf.is_valid(&envelope.to_be_signed().parts(), envelope.signature) {
                     Outcome::pass(algorithm.name())
@@ -222,8 +243,15 @@ impl Verifier<'_> {
         let to_be_signed = envelope.to_be_signed();
         let parts = to_be_signed.parts();
         let (mut offered, mut tried, mut last, mut signer) = (0, 0, None, None);
+        let mut identities = 0;
         self.keys.offer(&hint, &mut |key| {
             offered += 1;
+            if let Key::Public(key) = key
+                && (key.purpose() == Some(Purpose::Identity) || self.is_identity(key.id()))
+            {
+                identities += 1;
+                return false;
+            }
             let (id, is_valid) = match key {
                 Key::Public(key) if envelope.kind == Kind::Sign1 && key.fits(algorithm) => {
                     (key.id(), key.is_valid(&parts, envelope.signature))
@@ -246,12 +274,18 @@ impl Verifier<'_> {
                 Kind::Sign1 => "no trusted public key",
                 Kind::Mac0 => "no trusted symmetric key",
             }),
+            (None, _, 0) if identities > 0 => Outcome::fail(IS_IDENTITY),
             (None, _, 0) => Outcome::fail("no trusted key goes with alg"),
             (None, _, 1) => Outcome::fail("not made by the trusted key"),
             (None, _, _) => Outcome::fail("not made by any of the trusted keys"),
         };
         // The only key there was is still worth comparing.
         (outcome, signer.or(last.filter(|_| tried == 1)))
+    }
+
+    /// Whether a key is known to be an identity's, whatever vouches for it.
+    fn is_identity(&self, key: &KeyId) -> bool {
+        self.keys.purpose(key) == Some(Purpose::Identity)
     }
 
     fn check_development_key(
@@ -266,7 +300,7 @@ impl Verifier<'_> {
             .or_else(|| instance_id.and_then(named));
         match name {
             Some(name) if self.policy.allow_development_key => {
-                Outcome::not_performed(format!("{name}, let through on request"))
+                Outcome::not_performed(format!("{name}, let through on request")).let_through()
             }
             Some(name) => Outcome::fail(format!("{name}: everybody can sign with it")),
             None if key.is_none() => Outcome::not_performed("the key is not known"),
@@ -274,6 +308,8 @@ impl Verifier<'_> {
         }
     }
 }
+
+const IS_IDENTITY: &str = "the key is for an identity: it signs no tokens";
 
 /// What became of the signature and the path, and by which key.
 struct Signing {
@@ -294,16 +330,19 @@ fn check_challenge(payload: &Payload<'_>, challenge: Challenge<'_>) -> Outcome {
 
 fn compare_challenge(challenge: Challenge<'_>, nonce: &[u8]) -> Outcome {
     match challenge {
-        Challenge::Any => Outcome::not_performed("freshness was not asked for"),
+        Challenge::Any => Outcome::not_performed("freshness was not asked for").let_through(),
         Challenge::NotGiven => Outcome::fail("no challenge was given: the token may be a replay"),
+        Challenge::Expected(challenge) if vouches_for_key(challenge) => {
+            Outcome::fail(NotPlain::VouchesForKey.reason())
+        }
         Challenge::Expected(challenge) if nonce == challenge => Outcome::pass(""),
         Challenge::Expected(_) => Outcome::fail("the nonce is not the challenge"),
-        Challenge::Bound(bound) if nonce == bound.nonce() => Outcome::pass("hashed with the key"),
+        Challenge::Bound(bound) if nonce == bound.nonce() => Outcome::pass("bound to the key"),
         Challenge::Bound(bound) if nonce == bound.challenge() => {
             Outcome::pass("the challenge itself")
         }
         Challenge::Bound(_) => {
-            Outcome::fail("the nonce is neither the challenge nor its hash with the key")
+            Outcome::fail("the nonce is neither the challenge nor bound to the key under it")
         }
     }
 }
@@ -316,7 +355,10 @@ fn compare_binding(challenge: Challenge<'_>, nonce: &[u8]) -> Option<Outcome> {
         _ if nonce == bound.challenge() => {
             Outcome::fail("the nonce is the challenge alone: it vouches for no key")
         }
-        _ => Outcome::fail("the nonce is not the hash of the challenge and the key"),
+        _ if !vouches_for_key(nonce) => {
+            Outcome::fail("the nonce has not the form of those that vouch for a key")
+        }
+        _ => Outcome::fail("the nonce vouches for another key, or under another challenge"),
     })
 }
 

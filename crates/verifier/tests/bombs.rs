@@ -9,6 +9,7 @@ use std::alloc::System;
 use cap::Cap;
 use common::cbor::Value::{Array, Bytes, Int, Raw};
 use common::{NONCE, RFC_9783, Signer, later_claims, sign};
+use devid_verifier::ear::Demand;
 use devid_verifier::{
     Appraisal, Challenge, Check, KeySet, MAX_TOKEN_LEN, Policy, TrustAnchors, UnixTime, Verdict,
     Verifier, cmw, corim, ear,
@@ -31,7 +32,10 @@ fn refuses(verifier: &Verifier<'_>, input: &[u8]) -> bool {
         Err(_) => Verdict::Fail,
     };
     let at = UnixTime::now();
-    let document = [corim::verify(input, &[], at).verdict(), ear::verify(input, &[], at).verdict()];
+    let document = [
+        corim::verify(input, &[], at).verdict(),
+        ear::verify(input, &[], &Demand::affirming(at)).verdict(),
+    ];
     let allocated = ALLOCATOR.total_allocated() - before;
     assert!(allocated <= budget(input.len()), "{allocated} for {} bytes", input.len());
     token == Verdict::Fail && document == [Verdict::Fail; 2]
@@ -79,7 +83,7 @@ fn refuses_bombs_and_allocates_by_their_true_length_alone() {
             assert!(refuses(&verifier, &input));
         }
     }
-    let crowd = (0..33).map(|key| (Int(40_000 + key), Int(0)));
+    let crowd = (0..257).map(|key| (Int(40_000 + key), Int(0)));
     let claims = later_claims(RFC_9783, signer.instance_id()).into_iter().chain(crowd).collect();
     assert!(refuses(&verifier, &sign(&signer, vec![], claims)));
 

@@ -5,7 +5,9 @@ mod common;
 
 use common::cbor::Value::{Array, Bytes, Int, Map, Text};
 use common::x509::{der_signature, name, oid, pem, spki, tlv};
-use common::{NONCE, RFC_9783, Signer, later_claims, sign};
+use common::{NONCE, RFC_9783, Signer, cose_key, later_claims, sign};
+use devid_core::bound::NotPlain;
+use devid_verifier::keys::PublicKey;
 use devid_verifier::{
     Appraisal, BoundChallenge, Challenge, Check, CheckResult, KeySet, Policy, Report, TrustAnchors,
     UnixTime, Verdict, Verifier, csr,
@@ -17,8 +19,19 @@ const CMW: [u8; 6] = [0x67, 0x81, 0x05, 0x05, 0x04, 0x09];
 const CHALLENGE_PASSWORD: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x07];
 
 /// The nonce that answers [`NONCE`] for a key, made without the code at test.
-fn bound_nonce(key: &Signer) -> [u8; 32] {
+fn bound_nonce(key: &Signer) -> [u8; 48] {
+    let hashed = [b"devid-bound-evidence-v2\0", &[32][..], &NONCE, &spki(key)].concat();
+    let nonce = [b"devid-bound-key2", &Sha256::digest(hashed)[..]].concat();
+    nonce.try_into().expect("48 bytes")
+}
+
+/// As version 1 made it: a hash that any plain challenge could be.
+fn bound_nonce_of_version_1(key: &Signer) -> [u8; 32] {
     Sha256::digest([b"devid-bound-evidence-v1\0", &NONCE[..], &spki(key)].concat()).into()
+}
+
+fn bind<'c>(challenge: &'c [u8], key: &PublicKey) -> Challenge<'c> {
+    Challenge::Bound(BoundChallenge::new(challenge, key).expect("it is plain"))
 }
 
 /// A token of the device whose nonce is that.
@@ -109,20 +122,28 @@ fn passed(report: &Report<'_>) {
 fn a_token_vouches_for_the_key_in_its_nonce_and_for_no_other() {
     for key in [ldevid(), Signer::p384("ldevid")] {
         let public = key.public();
-        let bound = |challenge| Challenge::Bound(BoundChallenge::new(challenge, &public));
+        let bound = |challenge| bind(challenge, &public);
         let token = token(&bound_nonce(&key));
         passed(&verify(&token, bound(&NONCE)));
 
         let other = Signer::p256("other").public();
-        let report = verify(&token, Challenge::Bound(BoundChallenge::new(&NONCE, &other)));
-        failed(&report, Check::Binding, "the nonce is not the hash of the challenge and the key");
+        let report = verify(&token, bind(&NONCE, &other));
+        failed(
+            &report,
+            Check::Binding,
+            "the nonce vouches for another key, or under another challenge",
+        );
         failed(
             &report,
             Check::Challenge,
-            "the nonce is neither the challenge nor its hash with the key",
+            "the nonce is neither the challenge nor bound to the key under it",
         );
         let report = verify(&token, bound(&[0; 32]));
-        failed(&report, Check::Binding, "the nonce is not the hash of the challenge and the key");
+        failed(
+            &report,
+            Check::Binding,
+            "the nonce vouches for another key, or under another challenge",
+        );
         // Nobody takes it for an answer to the challenge itself.
         failed(&answer(&token), Check::Challenge, "the nonce is not the challenge");
     }
@@ -131,9 +152,64 @@ fn a_token_vouches_for_the_key_in_its_nonce_and_for_no_other() {
 #[test]
 fn a_fresh_token_alone_vouches_for_no_key() {
     let (token, key) = (token(&NONCE), ldevid().public());
-    let report = verify(&token, Challenge::Bound(BoundChallenge::new(&NONCE, &key)));
+    let report = verify(&token, bind(&NONCE, &key));
     assert!(report.outcome(Check::Challenge).passed());
     failed(&report, Check::Binding, "the nonce is the challenge alone: it vouches for no key");
+}
+
+#[test]
+fn refuses_a_plain_challenge_of_the_form_that_vouches_for_a_key() {
+    let (key, nonce) = (ldevid().public(), bound_nonce(&ldevid()));
+    let reason = "a challenge of 48 bytes must not begin with `devid-bound-key2`: \
+                  tokens with such nonces vouch for keys";
+    let plain = token(&nonce);
+    failed(&verify(&plain, Challenge::Expected(&nonce)), Check::Challenge, reason);
+    let request = good();
+    failed(&verify(&request, Challenge::Expected(&nonce)), Check::Binding, reason);
+    assert_eq!(BoundChallenge::new(&nonce, &key), Err(NotPlain::VouchesForKey));
+    for len in [31, 33, 65] {
+        assert_eq!(BoundChallenge::new(&[0; 65][..len], &key), Err(NotPlain::Length));
+    }
+}
+
+#[test]
+fn refuses_a_binding_of_another_form_than_the_48_bytes() {
+    let reason = "the nonce has not the form of those that vouch for a key";
+    let (key, nonce) = (ldevid().public(), bound_nonce(&ldevid()));
+    let mut unlike = nonce;
+    unlike[0] ^= 1;
+    let padded = [&nonce[..], &[0; 16]].concat();
+    for nonce in [&bound_nonce_of_version_1(&ldevid())[..], &nonce[16..], &unlike, &padded] {
+        let token = token(nonce);
+        failed(&verify(&token, bind(&NONCE, &key)), Check::Binding, reason);
+        let request = request(&ldevid(), &[attestation(&cmw(token))]);
+        failed(&answer(&request), Check::Binding, reason);
+    }
+}
+
+/// The platform's nonce in a bundle is a plain hash, for which a peer can ask.
+#[test]
+fn refuses_a_key_attestation_bundle_as_evidence_for_a_request() {
+    let peer = ldevid();
+    let kak = cose_key(&peer);
+    let platform = token(&Sha256::digest(kak.encode()));
+    for nonce in [NONCE.to_vec(), bound_nonce(&peer).to_vec()] {
+        let claims = vec![
+            (Int(10), Bytes(nonce)),
+            (Int(8), Map(vec![(Int(1), kak.clone())])),
+            (Int(2500), kak.clone()),
+        ];
+        let kat = sign(&peer, vec![], claims);
+        let bundle = Map(vec![
+            (Text("__cmwc_t"), Text("tag:ietf.org,2024-02-29:rats/kat")),
+            (Text("kat"), Array(vec![Text("application/kat+cwt"), Bytes(kat)])),
+            (Text("pat"), Array(vec![Text("application/eat+cwt"), Bytes(platform.clone())])),
+        ]);
+        let request = request(&peer, &[attestation(&bundle.encode())]);
+        let report = answer(&request);
+        assert!(report.outcome(Check::Signature).passed(), "{report:?}");
+        failed(&report, Check::Binding, "a key attestation bundle vouches for no key by itself");
+    }
 }
 
 #[test]
@@ -147,7 +223,7 @@ fn passes_a_request_with_evidence_for_its_key() {
         assert_eq!(report.nonce, Some(&bound_nonce(&key)[..]));
         assert!(report.claims.is_some());
         let public = key.public();
-        passed(&verify(&request, Challenge::Bound(BoundChallenge::new(&NONCE, &public))));
+        passed(&verify(&request, bind(&NONCE, &public)));
     }
 }
 
@@ -171,7 +247,11 @@ fn takes_a_request_out_of_pem_and_leaves_the_rest_alone() {
 fn refuses_a_request_under_another_challenge_or_none() {
     let good = good();
     let report = verify(&good, Challenge::Expected(&[0; 32]));
-    failed(&report, Check::Binding, "the nonce is not the hash of the challenge and the key");
+    failed(
+        &report,
+        Check::Binding,
+        "the nonce vouches for another key, or under another challenge",
+    );
     let unknown = "without the challenge nobody can tell which key is vouched for";
     failed(&verify(&good, Challenge::Any), Check::Binding, unknown);
     failed(&verify(&good, Challenge::NotGiven), Check::Binding, unknown);
@@ -183,10 +263,14 @@ fn refuses_a_request_for_another_key() {
     let evidence = attestation(&cmw(token(&bound_nonce(&ldevid()))));
     let stolen = request(&other, std::slice::from_ref(&evidence));
     let report = answer(&stolen);
-    failed(&report, Check::Binding, "the nonce is not the hash of the challenge and the key");
+    failed(
+        &report,
+        Check::Binding,
+        "the nonce vouches for another key, or under another challenge",
+    );
 
     let (good, key) = (good(), other.public());
-    let report = verify(&good, Challenge::Bound(BoundChallenge::new(&NONCE, &key)));
+    let report = verify(&good, bind(&NONCE, &key));
     failed(&report, Check::Binding, "the request is for another key");
 
     let no_proof = "request: not signed by the key it names: no proof of possession";

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use common::Signer;
 use common::cbor::Value::{self, Array, Bytes, Int, Map, Raw, Tag, Text};
+use common::x509::LEAF;
 use devid_verifier::corim::{self, Corim, CorimProfile};
 use devid_verifier::keys::{Hint, KeySource, PublicKey};
-use devid_verifier::{DocumentCheck, DocumentReport, Endorsements, UnixTime, Verdict};
+use devid_verifier::{DocumentCheck, DocumentReport, Endorsements, Purpose, UnixTime, Verdict};
 
 const IMPLEMENTATION: [u8; 32] = [0x1d; 32];
 const PSA: &str = "tag:arm.com,2025:psa#1.0.0";
@@ -195,6 +196,56 @@ fn takes_the_profile_before_with_its_own_tags_and_keys() {
         assert_eq!(corim.keys[0].key.id(), iak.public().id());
         assert_eq!(corim.reference_values[0].version.as_deref(), Some("1.2.3"));
     }
+}
+
+/// An identity's key, in whatever form, is none that verifies tokens.
+#[test]
+fn takes_identity_key_triples_for_identities() {
+    let (iak, idevid) = (Signer::p256("iak"), Signer::p256("idevid"));
+    let leaf = LEAF.issue(&idevid, ("Root", &Signer::p256("root")));
+    let certificate = || text(common::x509::pem("CERTIFICATE", &leaf));
+    let triple = |key: Value| match key_of(&idevid, &idevid.instance_id()) {
+        Array(mut pair) => {
+            pair[1] = Array(vec![key]);
+            Array(pair)
+        }
+        other => other,
+    };
+    let spki = || tagged(554, text(pem(&idevid)));
+    let first = || map([(0, text(pem(&idevid)))]);
+    let attest = || (3, Array(vec![key_of(&iak, &iak.instance_id())]));
+    for (index, profile, key) in [
+        (0, PSA, spki()),
+        (1, PSA, tagged(555, certificate())),
+        (2, PSA, tagged(556, certificate())),
+        (3, IOT, spki()),
+    ] {
+        let triples = comid([(2, Array(vec![triple(key)])), attest()]);
+        let corim = taken(&manifest(profile, vec![triples], vec![]).encode());
+        assert_eq!((corim.keys.len(), corim.identities.len()), (1, 1), "{index}");
+        assert_eq!(corim.identities[0].id(), idevid.public().id());
+
+        let mut endorsements = Endorsements::default();
+        corim.add_to(&mut endorsements).unwrap();
+        assert_eq!(endorsements.purpose(idevid.public().id()), Some(Purpose::Identity));
+        assert_eq!(endorsements.purpose(iak.public().id()), Some(Purpose::Attestation));
+        let instance: [u8; 33] = idevid.instance_id().try_into().unwrap();
+        assert!(endorsements.key(&instance).is_none());
+    }
+    // Before keys had tags, identities stood under the number of attestation keys.
+    let triples = comid([(3, Array(vec![triple(first())]))]);
+    let corim = taken(&manifest(IOT, vec![triples], vec![]).encode());
+    assert_eq!((corim.keys.len(), corim.identities.len()), (0, 1));
+
+    // What cannot be read is no attestation key either.
+    let triples = comid([(2, Array(vec![triple(tagged(557, Int(1)))]))]);
+    let corim = taken(&manifest(PSA, vec![triples], vec![]).encode());
+    assert_eq!((corim.keys.len(), corim.identities.len(), corim.ignored), (0, 0, 1));
+
+    let both = comid([(2, Array(vec![key_of(&iak, &iak.instance_id())])), attest()]);
+    let report = corim::verify(&manifest(PSA, vec![both], vec![]).encode(), &[], at(0));
+    let detail = &report.outcome(DocumentCheck::Claims).detail;
+    assert!(detail.starts_with("one key for attestation and for an identity"), "{detail}");
 }
 
 #[test]

@@ -4,14 +4,16 @@
 
 mod common;
 
+use std::sync::LazyLock;
+
 use common::cbor::Value::{self, Array, Bytes, Int, Map, Tag, Text};
-use common::{NONCE, RFC_9783, Signer, later_claims, sign, token};
+use common::{NONCE, RFC_9783, Signer, cose_key, later_claims, sign, token};
 use devid_verifier::json::ReportJson;
 use devid_verifier::policy::NonceReuse;
 use devid_verifier::reuse::SignatureMemory;
 use devid_verifier::{
     Appraisal, BoundChallenge, Challenge, Check, CheckResult, KeySet, Policy, Report, TrustAnchors,
-    UnixTime, Verdict, Verifier,
+    UnixTime, Verdict, Verifier, cmw,
 };
 use sha2::{Digest, Sha256, Sha512};
 
@@ -27,12 +29,17 @@ fn verify<'t>(evidence: &'t [u8], challenge: &[u8]) -> Report<'t> {
     verify_under(evidence, Challenge::Expected(challenge))
 }
 
-fn verify_under<'t>(evidence: &'t [u8], challenge: Challenge<'_>) -> Report<'t> {
+static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
     let mut keys = KeySet::default();
     keys.add_public(Signer::p256("iak").public());
+    keys.add_public(Signer::p384("iak").public());
+    keys
+});
+
+fn verify_under<'t>(evidence: &'t [u8], challenge: Challenge<'_>) -> Report<'t> {
     let policy = Policy { at: UnixTime::now(), allow_development_key: false };
     let anchors = TrustAnchors::default();
-    Verifier { keys: &keys, anchors: &anchors, policy, appraisal: Appraisal::default() }
+    Verifier { keys: &*KEYS, anchors: &anchors, policy, appraisal: Appraisal::default() }
         .verify(evidence, challenge)
 }
 
@@ -40,19 +47,6 @@ fn verify_under<'t>(evidence: &'t [u8], challenge: Challenge<'_>) -> Report<'t> 
 fn failed(report: &Report<'_>, check: Check) {
     assert_eq!(report.outcome(check).result, CheckResult::Fail, "{report:?}");
     assert_eq!(report.verdict(), Verdict::Fail);
-}
-
-fn cose_key(signer: &Signer) -> Value {
-    let point = signer.point();
-    let (x, y) = point[1..].split_at(point.len() / 2);
-    let curve = if x.len() == 32 { 1 } else { 2 };
-    let coordinate = |bytes: &[u8]| Bytes(bytes.to_vec());
-    Map(vec![
-        (Int(1), Int(2)),
-        (Int(-1), Int(curve)),
-        (Int(-2), coordinate(x)),
-        (Int(-3), coordinate(y)),
-    ])
 }
 
 /// A claims map under construction.
@@ -84,12 +78,16 @@ fn realm_claims(rak: Vec<u8>) -> Claims {
     ]
 }
 
-/// Both forms of RAK, with the realm profile that goes with each.
-fn raks() -> [(Vec<u8>, Claims); 2] {
+/// RAK under each realm profile, in the form that goes with it.
+fn raks() -> [(Vec<u8>, Claims); 3] {
     let signer = Signer::p384("rak");
+    let named = |profile| vec![(Int(265), Text(profile))];
+    let mut second = named("tag:arm.com,2024:realm#2.0.0");
+    second.extend([(Int(256), Bytes(vec![1; 33])), (Int(44243), Int(0))]);
     [
         (signer.point(), vec![]),
-        (cose_key(&signer).encode(), vec![(Int(265), Text("tag:arm.com,2023:realm#1.0.0"))]),
+        (cose_key(&signer).encode(), named("tag:arm.com,2023:realm#1.0.0")),
+        (cose_key(&signer).encode(), second),
     ]
 }
 
@@ -105,11 +103,19 @@ fn current(platform: Vec<u8>, realm: Vec<u8>) -> Vec<u8> {
 }
 
 fn tokens(change: impl Fn(&mut Claims, &mut Claims)) -> [Vec<u8>; 2] {
-    let [(rak, named), _] = raks();
-    let mut platform = platform_claims(PROFILES[0], Sha512::digest(&rak).to_vec());
-    let mut realm = [realm_claims(rak), named].concat();
+    tokens_of(PROFILES[0], &raks()[0], &Signer::p384("rak"), change)
+}
+
+fn tokens_of(
+    profile: &'static str,
+    (rak, named): &(Vec<u8>, Claims),
+    signer: &Signer,
+    change: impl Fn(&mut Claims, &mut Claims),
+) -> [Vec<u8>; 2] {
+    let mut platform = platform_claims(profile, Sha512::digest(rak).to_vec());
+    let mut realm = [realm_claims(rak.clone()), named.clone()].concat();
     change(&mut platform, &mut realm);
-    [sign(&Signer::p256("iak"), vec![], platform), sign(&Signer::p384("rak"), vec![], realm)]
+    [sign(&Signer::p256("iak"), vec![], platform), sign(signer, vec![], realm)]
 }
 
 fn set(claims: &mut Claims, key: i64, value: Value) {
@@ -120,13 +126,17 @@ fn set(claims: &mut Claims, key: i64, value: Value) {
 #[test]
 fn passes_cca_of_every_profile_in_both_wrappers() {
     for profile in PROFILES {
-        for (rak, named) in raks() {
-            let platform = platform_claims(profile, Sha512::digest(&rak).to_vec());
-            let platform = sign(&Signer::p256("iak"), vec![], platform);
-            let realm = sign(&Signer::p384("rak"), vec![], [realm_claims(rak), named].concat());
+        for rak in raks() {
+            let is_unnamed = rak.1.is_empty();
+            let [platform, realm] = tokens_of(profile, &rak, &Signer::p384("rak"), |_, _| ());
             for wrap in [legacy, current] {
                 let evidence = wrap(platform.clone(), realm.clone());
                 let report = verify(&evidence, &CHALLENGE);
+                if is_unnamed && profile != PROFILES[0] {
+                    // Neither token says by which rules the realm's claims are made.
+                    failed(&report, Check::Profile);
+                    continue;
+                }
                 assert_eq!(report.verdict(), Verdict::Pass, "{report:?}");
                 assert_eq!(report.profile_name(), Some(profile));
                 assert_eq!(report.nonce, Some(&CHALLENGE[..]));
@@ -136,6 +146,102 @@ fn passes_cca_of_every_profile_in_both_wrappers() {
             }
         }
     }
+}
+
+#[test]
+fn takes_a_realms_key_on_p384_in_the_form_of_its_profile_alone() {
+    let [(point, unnamed), (key, first), (_, second)] = raks();
+    let p256 = Signer::p256("rak");
+    let p384 = Signer::p384("rak");
+    let with = |more: (Value, Value)| {
+        let Map(mut entries) = cose_key(&p384) else { panic!("a map") };
+        entries.push(more);
+        Map(entries).encode()
+    };
+    let detail = |rak: &(Vec<u8>, Claims), signer: &Signer| {
+        let [platform, realm] = tokens_of(PROFILES[0], rak, signer, |_, _| ());
+        let evidence = legacy(platform, realm);
+        let report = verify(&evidence, &CHALLENGE);
+        (report.verdict(), report.outcome(Check::Signature).detail.to_string())
+    };
+    let other_curve = "realm: its key: not a key on P-384";
+    let broken = "realm: its key: broken COSE_Key";
+    let no_point = "realm: its key: not a key on P-256, P-384 or P-521";
+    for (rak, signer, expected) in [
+        ((point.clone(), first.clone()), &p384, broken),
+        ((point.clone(), second.clone()), &p384, broken),
+        ((key.clone(), unnamed.clone()), &p384, no_point),
+        ((p256.point(), unnamed.clone()), &p256, other_curve),
+        ((cose_key(&p256).encode(), first.clone()), &p256, other_curve),
+        ((cose_key(&p256).encode(), second.clone()), &p256, other_curve),
+        ((Signer::p521("rak").point(), unnamed), &Signer::p521("rak"), other_curve),
+        (
+            (with((Int(3), Int(-7))), first.clone()),
+            &p384,
+            "realm: its key: the key is not for verifying ECDSA signatures on its curve",
+        ),
+        (
+            (with((Int(4), Array(vec![Int(1)]))), first.clone()),
+            &p384,
+            "realm: its key: the key is not for verifying ECDSA signatures on its curve",
+        ),
+    ] {
+        assert_eq!(detail(&rak, signer), (Verdict::Fail, expected.to_owned()));
+    }
+    for rak in [with((Int(3), Int(-35))), with((Int(4), Array(vec![Int(2)])))] {
+        assert_eq!(detail(&(rak, first.clone()), &p384).0, Verdict::Pass);
+    }
+}
+
+#[test]
+fn wants_measurements_as_long_as_their_hash() {
+    let verdict = |change: &dyn Fn(&mut Claims, &mut Claims)| {
+        let [platform, realm] = tokens(change);
+        let evidence = current(platform, realm);
+        let report = verify(&evidence, &CHALLENGE);
+        assert_eq!(report.outcome(Check::Claims).failed(), report.verdict() == Verdict::Fail);
+        report.verdict()
+    };
+    let registers = |initial, extensible: [usize; 4], hash| {
+        verdict(&move |_, realm| {
+            set(realm, 44236, Text(hash));
+            set(realm, 44238, Bytes(vec![1; initial]));
+            set(realm, 44239, Array(extensible.map(|length| Bytes(vec![2; length])).to_vec()));
+        })
+    };
+    for (hash, length) in [("sha-256", 32), ("sha-384", 48), ("sha-512", 64)] {
+        for other in [20, 28, 31, 32, 33, 48, 64, 65] {
+            // RMM's registers have 64 bytes, and some send them whole.
+            let is_right = other == length || other == 64;
+            let expected = if is_right { Verdict::Pass } else { Verdict::Fail };
+            assert_eq!(registers(other, [other; 4], hash), expected, "{hash} {other}");
+        }
+    }
+    assert_eq!(registers(32, [32, 32, 64, 32], "sha-256"), Verdict::Fail);
+    assert_eq!(registers(64, [32; 4], "sha-256"), Verdict::Fail);
+    assert_eq!(registers(32, [32; 4], "sha-255"), Verdict::Fail);
+    assert_eq!(registers(32, [32; 4], ""), Verdict::Fail);
+
+    let component = |length: usize, own: Option<&'static str>| {
+        let mut entries = vec![(Int(2), Bytes(vec![3; length])), (Int(5), Bytes(vec![4; 32]))];
+        entries.extend(own.map(|name| (Int(6), Text(name))));
+        Map(entries)
+    };
+    let platform = |hash, components: Vec<Value>| {
+        verdict(&move |platform, _| {
+            set(platform, 2402, Text(hash));
+            set(platform, 2399, Array(components.clone()));
+        })
+    };
+    assert_eq!(platform("sha-256", vec![component(32, None)]), Verdict::Pass);
+    assert_eq!(platform("sha-512", vec![component(64, None)]), Verdict::Pass);
+    assert_eq!(platform("sha-256", vec![component(48, Some("sha-384"))]), Verdict::Pass);
+    assert_eq!(platform("sha-256", vec![component(48, None)]), Verdict::Fail);
+    assert_eq!(platform("sha-256", vec![component(32, Some("sha-512"))]), Verdict::Fail);
+    assert_eq!(platform("sha-256", vec![component(32, Some("other"))]), Verdict::Fail);
+    assert_eq!(platform("other", vec![component(32, None)]), Verdict::Fail);
+    let mixed = vec![component(32, None), component(64, None)];
+    assert_eq!(platform("sha-256", mixed), Verdict::Fail);
 }
 
 #[test]
@@ -197,7 +303,7 @@ fn compares_the_challenge_with_the_realm_alone() {
 #[test]
 fn refuses_cca_claims_against_the_rules() {
     type Change = fn(&mut Claims, &mut Claims);
-    let changes: [Change; 14] = [
+    let changes: [Change; 17] = [
         |platform, _| platform.retain(|(key, _)| *key != Int(2401)),
         |platform, _| platform.retain(|(key, _)| *key != Int(2402)),
         |platform, _| platform.retain(|(key, _)| *key != Int(2396)),
@@ -212,6 +318,10 @@ fn refuses_cca_claims_against_the_rules() {
         |_, realm| realm.retain(|(key, _)| *key != Int(44236)),
         |_, realm| realm.push((Int(44236), Text("sha-256"))),
         |_, realm| realm.push((Int(10), Bytes(vec![0; 64]))),
+        |_, realm| realm.push((Int(256), Bytes(vec![2; 33]))),
+        |_, realm| realm.push((Int(44243), Int(2))),
+        // Without instance id and MEC policy.
+        |_, realm| realm.push((Int(265), Text("tag:arm.com,2024:realm#2.0.0"))),
     ];
     for (index, change) in changes.into_iter().enumerate() {
         let [platform, realm] = tokens(change);
@@ -303,28 +413,25 @@ fn follows_a_key_attestation_from_the_platform_to_the_key() {
 }
 
 #[test]
-fn evidence_of_several_tokens_vouches_for_a_key_by_its_own_nonce_alone() {
+fn evidence_of_several_tokens_vouches_for_no_key_of_the_verifiers_choice() {
     let kak = Signer::p256("kak");
     let hash = Sha256::digest(cose_key(&kak).encode());
     let [platform, realm] = tokens(|_, _| ());
+    let key = kak.public();
     for (evidence, challenge) in
         [(bundle(&kak, &kak, &hash, vec![]), &NONCE[..]), (legacy(platform, realm), &CHALLENGE)]
     {
         assert_eq!(verify(&evidence, challenge).verdict(), Verdict::Pass);
-        let key = kak.public();
-        let report =
-            verify_under(&evidence, Challenge::Bound(BoundChallenge::new(challenge, &key)));
+        let bound = BoundChallenge::new(challenge, &key).unwrap();
+        let report = verify_under(&evidence, Challenge::Bound(bound));
         failed(&report, Check::Binding);
         assert!(report.outcome(Check::Challenge).passed());
     }
-    // The bound nonce itself: the bundle's token has it, in its own challenge's place.
-    let key = kak.public();
-    let sent = [7; 32];
-    let bound = BoundChallenge::new(&sent, &key);
+    // The bound nonce itself: a bundle can have it where its challenge stands, signed by KAK.
+    let bound = BoundChallenge::new(&[7; 32], &key).unwrap();
     let nonce = vec![(Int(10), Bytes(bound.nonce().to_vec()))];
     let evidence = bundle_with(&kak, &kak, &hash, nonce);
-    let report = verify_under(&evidence, Challenge::Bound(bound));
-    assert_eq!(report.verdict(), Verdict::Pass, "{report:?}");
+    failed(&verify_under(&evidence, Challenge::Bound(bound)), Check::Binding);
 }
 
 #[test]
@@ -377,6 +484,43 @@ fn looks_into_wrappers_of_every_form_and_no_deeper_than_it_must() {
 }
 
 #[test]
+fn reads_base64url_in_json_with_padding_and_without() {
+    for length in 1..4 {
+        let bytes = vec![0xfb; length];
+        let convert = |text: String| {
+            cmw::to_cbor(format!(r#"[263,"{text}"]"#).into_bytes().into()).map(|cbor| cbor.to_vec())
+        };
+        let expected = Array(vec![Int(263), Bytes(bytes.clone())]).encode();
+        let padded = data_encoding::BASE64URL.encode(&bytes);
+        let bare = data_encoding::BASE64URL_NOPAD.encode(&bytes);
+        assert_eq!(convert(padded.clone()), Ok(expected.clone()));
+        assert_eq!(convert(bare), Ok(expected));
+        assert!(convert(format!("{padded}=")).is_err());
+        assert!(convert(data_encoding::BASE64.encode(&bytes)).is_err());
+    }
+}
+
+#[test]
+fn refuses_a_json_collection_with_a_label_twice() {
+    let record =
+        |token: &[u8]| format!(r#"[263,"{}"]"#, data_encoding::BASE64URL_NOPAD.encode(token));
+    let good = record(&token(&Signer::p256("iak")));
+    let other = record(b"whatever");
+    let convert = |text: String| cmw::to_cbor(text.into_bytes().into()).map(|cbor| cbor.to_vec());
+    let collection = convert(format!(r#"{{"a":{good},"b":{good}}}"#)).unwrap();
+    assert_eq!(verify(&collection, &NONCE).verdict(), Verdict::Pass);
+    for twice in [
+        format!(r#"{{"a":{good},"a":{good}}}"#),
+        format!(r#"{{"a":{other},"a":{good}}}"#),
+        format!(r#"{{"a":{good},"\u0061":{other}}}"#),
+        format!(r#"{{"a":{{"b":{good},"b":{other}}}}}"#),
+        format!(r#"{{"__cmwc_t":"tag:x","__cmwc_t":"tag:y","a":{good}}}"#),
+    ] {
+        assert!(convert(twice.clone()).unwrap_err().contains("duplicate key"), "{twice}");
+    }
+}
+
+#[test]
 fn a_collection_passes_when_all_of_it_does() {
     let good = token(&Signer::p256("iak"));
     let mut forged = good.clone();
@@ -391,8 +535,9 @@ fn a_collection_passes_when_all_of_it_does() {
 
 #[test]
 fn no_truncation_and_no_changed_bit_makes_other_evidence_pass() {
-    let of_profile = |profile| tokens(|platform, _| set(platform, 265, Text(profile)));
-    let [old, middle, new] = PROFILES.map(of_profile);
+    let mut raks = raks().into_iter();
+    let [old, middle, new] = PROFILES
+        .map(|profile| tokens_of(profile, &raks.next().unwrap(), &Signer::p384("rak"), |_, _| ()));
     let kak = Signer::p256("kak");
     let bound = Sha256::digest(cose_key(&kak).encode());
     for (mut evidence, challenge) in [
@@ -474,4 +619,96 @@ fn tells_an_ecdsa_nonce_that_was_used_twice() {
     let mut report = verify(&forged, &NONCE);
     SignatureMemory::default().check(&mut report, NonceReuse::Refuse);
     assert_eq!(report.outcome(Check::NonceReuse).result, NotPerformed);
+}
+
+/// Two tokens of the key that differ, by the nonces given.
+fn signed_with(nonces: [u8; 2]) -> [Vec<u8>; 2] {
+    [1, 2].map(|at| {
+        let mut claims = later_claims(RFC_9783, Signer::p256("iak").instance_id());
+        claims.push((Int(2397), Bytes(vec![at; 32])));
+        sign_with_nonce(claims, nonces[usize::from(at) - 1])
+    })
+}
+
+fn collection(members: &[&[u8]]) -> Vec<u8> {
+    let member = |(at, token): (usize, &&[u8])| {
+        (Int(at as i64), Array(vec![Int(263), Bytes(token.to_vec())]))
+    };
+    Map(members.iter().enumerate().map(member).collect()).encode()
+}
+
+#[test]
+fn tells_an_ecdsa_nonce_that_was_used_twice_within_a_collection() {
+    let result = |evidence: &[u8]| {
+        let report = verify(evidence, &NONCE);
+        assert!(report.outcome(Check::Signature).passed(), "{report:?}");
+        (report.outcome(Check::NonceReuse).result, report.verdict())
+    };
+    let [first, second] = signed_with([7, 7]);
+    let [_, other] = signed_with([7, 8]);
+    let reused = (CheckResult::Fail, Verdict::Fail);
+    assert_eq!(result(&collection(&[&first, &second])), reused);
+    assert_eq!(result(&collection(&[&second, &other, &first])), reused);
+    assert_eq!(result(&collection(&[&first, &other])), (CheckResult::Pass, Verdict::Pass));
+    assert_eq!(result(&collection(&[&first, &first])), (CheckResult::Pass, Verdict::Pass));
+    // Nested, and in a record of a collection.
+    let nested = Map(vec![
+        (Text("a"), Array(vec![Int(263), Bytes(first.clone())])),
+        (Text("b"), Map(vec![(Int(1), Array(vec![Int(263), Bytes(second.clone())]))])),
+    ]);
+    assert_eq!(result(&nested.encode()), reused);
+    // The first signature of one of two keys was compared with nothing.
+    let other_key = token(&Signer::p384("iak"));
+    let alone = (CheckResult::NotPerformed, Verdict::Pass);
+    assert_eq!(result(&collection(&[&first, &other_key])), alone);
+}
+
+#[test]
+fn tells_an_ecdsa_nonce_that_was_used_twice_across_collections() {
+    let [first, second] = signed_with([7, 7]);
+    let [_, other] = signed_with([7, 8]);
+    let other_key = token(&Signer::p384("iak"));
+    for (earlier, later) in [
+        (collection(&[&first, &other_key]), collection(&[&second, &other_key])),
+        (first.clone(), collection(&[&other, &second])),
+        (collection(&[&other_key, &first]), second.clone()),
+    ] {
+        let mut memory = SignatureMemory::default();
+        let mut check = |evidence: &[u8]| {
+            let mut report = verify(evidence, &NONCE);
+            memory.check(&mut report, NonceReuse::Refuse);
+            report.verdict()
+        };
+        assert_eq!(check(&earlier), Verdict::Pass);
+        assert_eq!(check(&earlier), Verdict::Pass);
+        assert_eq!(check(&later), Verdict::Fail);
+    }
+}
+
+#[test]
+fn tells_an_ecdsa_nonce_that_the_keys_beside_tokens_used_twice() {
+    // The platform's key attests a key, and signs both tokens with one nonce.
+    let iak = Signer::p256("iak");
+    let bound = Sha256::digest(cose_key(&iak).encode());
+    let with = |nonces: [u8; 2]| {
+        let mut platform = later_claims(RFC_9783, iak.instance_id());
+        set(&mut platform, 10, Bytes(bound.to_vec()));
+        let kat = vec![
+            (Int(10), Bytes(NONCE.to_vec())),
+            (Int(8), Map(vec![(Int(1), cose_key(&Signer::p256("attested")))])),
+            (Int(2500), cose_key(&iak)),
+        ];
+        let member = |token| Array(vec![Int(263), Bytes(token)]);
+        let bundle = Map(vec![
+            (Text("__cmwc_t"), Text("tag:ietf.org,2024-02-29:rats/kat")),
+            (Text("kat"), member(sign_with_nonce(kat, nonces[0]))),
+            (Text("pat"), member(sign_with_nonce(platform, nonces[1]))),
+        ]);
+        let encoded = bundle.encode();
+        let report = verify(&encoded, &NONCE);
+        assert!(report.outcome(Check::Signature).passed(), "{report:?}");
+        report.outcome(Check::NonceReuse).result
+    };
+    assert_eq!(with([7, 8]), CheckResult::Pass);
+    assert_eq!(with([7, 7]), CheckResult::Fail);
 }

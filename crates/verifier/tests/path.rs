@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::x509::{CA, LEAF, Template, crl, pem, root};
+use common::x509::{ANY_PURPOSE, ATTESTATION, CA, CLIENT_AUTH, LEAF, Template, crl, pem, root};
 use common::{NONCE, Signer, token, token_with_chain};
 use devid_verifier::{
     Appraisal, Challenge, Check, CheckResult, KeySet, Policy, Report, TrustAnchors, UnixTime,
@@ -53,10 +53,13 @@ fn verify_under(token: &[u8], anchors: &[Vec<u8>], at: u64) -> (Verdict, String)
 fn verify<'t>(token: &'t [u8], keys: KeySet, anchors: &[Vec<u8>], at: u64) -> Report<'t> {
     let mut trusted = TrustAnchors::default();
     anchors.iter().for_each(|anchor| trusted.add(anchor).unwrap());
+    verify_with(token, keys, &trusted, at)
+}
+
+fn verify_with<'t>(token: &'t [u8], keys: KeySet, anchors: &TrustAnchors, at: u64) -> Report<'t> {
     let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
     let policy = Policy { at, allow_development_key: false };
-    let verifier =
-        Verifier { keys: &keys, anchors: &trusted, policy, appraisal: Appraisal::default() };
+    let verifier = Verifier { keys: &keys, anchors, policy, appraisal: Appraisal::default() };
     verifier.verify(token, Challenge::Expected(&NONCE))
 }
 
@@ -111,7 +114,7 @@ fn takes_the_anchor_at_the_chains_end_once() {
         verify_under(&token, std::slice::from_ref(&anchor), NOW)
     };
     accepted(check(1));
-    refused(check(2), "the x5chain holds certificates that are not part of the path");
+    refused(check(2), "a certificate stands twice in the x5chain");
 }
 
 #[test]
@@ -168,7 +171,7 @@ fn refuses_issuers_that_are_no_ca() {
 #[test]
 fn refuses_a_path_longer_than_allowed() {
     let anchor = Template { ca: Some(Some(0)), ..CA };
-    let reason = "the trust anchor's pathLenConstraint is exceeded";
+    let reason = "a pathLenConstraint is exceeded";
     refused(verify_chain(&LEAF, &INTERMEDIATE, &anchor), reason);
 
     let keys = keys();
@@ -180,16 +183,102 @@ fn refuses_a_path_longer_than_allowed() {
     ];
     let token = token_with_chain(&keys.iak, &chain);
     let outcome = verify_under(&token, &[root(&CA, &keys.root)], NOW);
-    refused(outcome, "a pathLenConstraint is exceeded");
+    refused(outcome, reason);
+}
+
+/// A leaf with these purposes below an intermediate, whose root is an anchor
+/// for attestation keys alone, or one for other keys too, or both.
+fn verify_purposes(
+    purposes: &'static [&'static [u8]],
+    attests_alone: bool,
+    certifies_others: bool,
+) -> (Verdict, String) {
+    let keys = keys();
+    let leaf = Template { purposes, ..LEAF };
+    let chain = [
+        leaf.issue(&keys.iak, ("Factory", &keys.factory)),
+        INTERMEDIATE.issue(&keys.factory, ("Root", &keys.root)),
+    ];
+    let mut anchors = TrustAnchors::default();
+    if attests_alone {
+        anchors.add_all_for_attestation(&root(&CA, &keys.root)).unwrap();
+    }
+    if certifies_others {
+        anchors.add(&root(&CA, &keys.root)).unwrap();
+    }
+    path_under(&token_with_chain(&keys.iak, &chain), &anchors)
+}
+
+fn path_under(token: &[u8], anchors: &TrustAnchors) -> (Verdict, String) {
+    let report = verify_with(token, KeySet::default(), anchors, NOW);
+    (report.verdict(), report.outcome(Check::CertificatePath).detail.to_string())
+}
+
+const OTHER: &str = "the leaf's extKeyUsage does not name attestation keys";
+const SILENT: &str = "the leaf has no extKeyUsage that names attestation keys; \
+                      CAs that certify those alone are attestation anchors";
+
+#[test]
+fn takes_a_leaf_for_attestation_under_either_kind_of_anchor() {
+    for purposes in [&[ATTESTATION][..], &[CLIENT_AUTH, ATTESTATION]] {
+        accepted(verify_purposes(purposes, false, true));
+        accepted(verify_purposes(purposes, true, false));
+        accepted(verify_purposes(purposes, true, true));
+    }
 }
 
 #[test]
-fn refuses_purposes_other_than_attestation() {
-    let purpose = |purpose| Template { purpose: Some(purpose), ..LEAF };
-    accepted(verify_chain(&purpose(&[0x55, 0x1d, 37, 0]), &INTERMEDIATE, &CA));
-    accepted(verify_chain(&purpose(&[0x67, 0x81, 5, 8, 3]), &INTERMEDIATE, &CA));
-    let server = purpose(&[0x2b, 6, 1, 5, 5, 7, 3, 1]);
-    refused(verify_chain(&server, &INTERMEDIATE, &CA), "an extKeyUsage without attestation");
+fn refuses_a_leaf_for_identities_and_any_purpose_under_either_kind_of_anchor() {
+    for purposes in [&[CLIENT_AUTH][..], &[ANY_PURPOSE], &[ANY_PURPOSE, CLIENT_AUTH]] {
+        refused(verify_purposes(purposes, false, true), OTHER);
+        refused(verify_purposes(purposes, true, false), OTHER);
+        refused(verify_purposes(purposes, true, true), OTHER);
+    }
+}
+
+#[test]
+fn takes_a_leaf_without_purposes_only_where_nothing_else_is_certified() {
+    accepted(verify_purposes(&[], true, false));
+    refused(verify_purposes(&[], false, true), SILENT);
+    refused(verify_purposes(&[], true, true), SILENT);
+}
+
+/// The key and the name make the CA, not the certificate that was given.
+#[test]
+fn refuses_a_leaf_without_purposes_of_a_ca_that_is_given_as_both_by_two_certificates() {
+    let keys = keys();
+    let chain = [Template { purposes: &[], ..LEAF }.issue(&keys.iak, ("Root", &keys.root))];
+    let token = token_with_chain(&keys.iak, &chain);
+    let mut anchors = TrustAnchors::default();
+    anchors.add_for_attestation(&root(&CA, &keys.root)).unwrap();
+    accepted(path_under(&token, &anchors));
+    let renewed = Template { not_before: "20250101000000Z", ..CA };
+    anchors.add(&root(&renewed, &keys.root)).unwrap();
+    refused(path_under(&token, &anchors), SILENT);
+}
+
+#[test]
+fn refuses_a_leaf_without_purposes_below_an_issuing_ca_that_certifies_others() {
+    let keys = keys();
+    let leaf = Template { purposes: &[], ..LEAF }.issue(&keys.iak, ("Factory", &keys.factory));
+    let intermediate = INTERMEDIATE.issue(&keys.factory, ("Root", &keys.root));
+    let token = token_with_chain(&keys.iak, &[leaf, intermediate.clone()]);
+    let mut anchors = TrustAnchors::default();
+    anchors.add_for_attestation(&root(&CA, &keys.root)).unwrap();
+    accepted(path_under(&token, &anchors));
+    anchors.add(&intermediate).unwrap();
+    refused(path_under(&token, &anchors), SILENT);
+}
+
+#[test]
+fn takes_issuing_cas_with_any_purposes() {
+    for purposes in [&[CLIENT_AUTH][..], &[ANY_PURPOSE], &[ATTESTATION]] {
+        accepted(verify_chain(&LEAF, &Template { purposes, ..INTERMEDIATE }, &CA));
+        accepted(verify_chain(&LEAF, &INTERMEDIATE, &Template { purposes, ..CA }));
+        // They say nothing of the leaf either.
+        let silent = Template { purposes: &[], ..LEAF };
+        refused(verify_chain(&silent, &Template { purposes, ..INTERMEDIATE }, &CA), SILENT);
+    }
 }
 
 #[test]
@@ -215,11 +304,13 @@ fn refuses_certificates_out_of_order_or_out_of_place() {
     };
     accepted(check(&[&leaf, &middle, &upper]));
     refused(check(&[&leaf, &upper, &middle]), "the x5chain is out of order");
-    let reason = "the x5chain holds certificates that are not part of the path";
-    refused(check(&[&leaf, &middle, &upper, &leaf]), reason);
-    refused(check(&[&leaf, &middle, &upper, &upper]), reason);
-    refused(check(&[&upper, &middle, &leaf]), "the first certificate is a CA");
-    refused(check(&[&leaf, &upper]), "no path to a trust anchor");
+    let twice = "a certificate stands twice in the x5chain";
+    refused(check(&[&leaf, &middle, &upper, &leaf]), twice);
+    refused(check(&[&leaf, &middle, &upper, &upper]), twice);
+    refused(check(&[&upper, &middle, &leaf]), "the x5chain is out of order");
+    refused(check(&[&upper]), "the first certificate is a CA");
+    refused(check(&[&leaf, &upper]), "the x5chain is out of order");
+    refused(check(&[&leaf, &middle]), "no path to a trust anchor");
 }
 
 #[test]
@@ -321,73 +412,11 @@ fn an_x5chain_alone_is_no_trust() {
     assert_eq!(verify(&token, given, &[], NOW).verdict(), Verdict::Pass);
 }
 
-/// The verdict and the path's detail where CRLs are given; every serial number
-/// is 7.
-fn verify_with_crls(crls: &[Vec<u8>]) -> (Verdict, String) {
-    let keys = keys();
-    let chain = [
-        LEAF.issue(&keys.iak, ("Factory", &keys.factory)),
-        INTERMEDIATE.issue(&keys.factory, ("Root", &keys.root)),
-    ];
-    let mut trusted = TrustAnchors::default();
-    trusted.add(&root(&CA, &keys.root)).unwrap();
-    let at = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
-    let policy = Policy { at, allow_development_key: false };
-    let token = token_with_chain(&keys.iak, &chain);
-    let verify = |trusted: &TrustAnchors| {
-        let no_keys = KeySet::default();
-        let verifier =
-            Verifier { keys: &no_keys, anchors: trusted, policy, appraisal: Appraisal::default() };
-        let report = verifier.verify(&token, Challenge::Expected(&NONCE));
-        (report.verdict(), report.outcome(Check::CertificatePath).detail.to_string())
-    };
-    // What was found before the CRLs came must not be remembered behind them.
-    assert_eq!(verify(&trusted).0, Verdict::Pass);
-    for crl in crls {
-        trusted.add_crls(crl).unwrap();
-    }
-    let said = verify(&trusted);
-    assert_eq!(verify(&trusted), said, "from the cache");
-    said
-}
-
 #[test]
-fn refuses_what_a_crl_of_the_issuer_lists() {
-    const DATES: [&str; 2] = ["20261101000000Z", "20261201000000Z"];
+fn refuses_files_that_hold_no_crl() {
     let keys = keys();
-    let of_factory = |serials: &[u8]| crl(("Factory", &keys.factory), DATES, serials);
-    let of_root = |serials: &[u8]| crl(("Root", &keys.root), DATES, serials);
-    let revoked = (Verdict::Fail, "a certificate is revoked".to_owned());
-    let uncovered = "not every certificate's issuer has a CRL here".to_owned();
-
-    assert_eq!(verify_with_crls(&[of_factory(&[7])]), revoked);
-    assert_eq!(verify_with_crls(&[of_root(&[7])]), revoked);
-    assert_eq!(verify_with_crls(&[of_factory(&[8]), of_root(&[1, 7])]), revoked);
-    let covered = (Verdict::Pass, String::new());
-    assert_eq!(verify_with_crls(&[of_factory(&[8]), of_root(&[])]), covered);
-    assert_eq!(verify_with_crls(&[of_factory(&[8])]), (Verdict::Pass, uncovered.clone()));
-    // A stranger's CRL says nothing, even about the same number.
-    let stranger = crl(("Stranger", &Signer::p256("stranger")), DATES, &[7]);
-    assert_eq!(verify_with_crls(&[stranger]), (Verdict::Pass, uncovered));
-}
-
-#[test]
-fn refuses_crls_that_are_old_or_early_or_of_another_key() {
-    let keys = keys();
-    let factory = ("Factory", &keys.factory);
-    let refused = |crl: Vec<u8>, detail: &str| {
-        assert_eq!(verify_with_crls(&[crl]), (Verdict::Fail, detail.to_owned()));
-    };
-    let old = ["20260101000000Z", "20260201000000Z"];
-    let early = ["20270101000000Z", "20270201000000Z"];
-    let now = ["20261101000000Z", "20261201000000Z"];
-    refused(crl(factory, old, &[8]), "a CRL has expired");
-    refused(crl(factory, early, &[8]), "a CRL is not yet valid");
-    let forged = crl(("Factory", &Signer::p256("stranger")), now, &[8]);
-    refused(forged, "a CRL's signature is wrong");
-
+    let good = crl(("Factory", &keys.factory), ["20261101000000Z", "20261201000000Z"], &[]);
     let mut trusted = TrustAnchors::default();
-    let good = crl(factory, now, &[]);
     assert!(trusted.add_crls(&good[..good.len() - 1]).is_err());
     assert!(trusted.add_crls(b"").is_err());
     assert!(trusted.add_crls(&root(&CA, &keys.root)).is_err());

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use common::cbor::Value::{Array, Bytes, Int, Map, Text};
 use common::{NONCE, RFC_9783, Signer, later_claims, sign};
+use devid_core::token::LifecycleState;
 use devid_verifier::endorsements::ReferenceValue;
 use devid_verifier::policy::{NonceReuse, Version};
 use devid_verifier::{
@@ -59,13 +60,18 @@ fn check(
     policy: Option<&AppraisalPolicy>,
     endorsements: Option<&Endorsements>,
 ) -> (CheckResult, String) {
+    let appraisal = Appraisal { policy, endorsements, lifecycles: &[] };
+    check_by(token, check, appraisal)
+}
+
+fn check_by(token: &[u8], check: Check, appraisal: Appraisal<'_>) -> (CheckResult, String) {
     let mut keys = KeySet::default();
     keys.add_public(Signer::p256("iak").public());
     let verifier = Verifier {
         keys: &keys,
         anchors: &TrustAnchors::default(),
         policy: Policy { at: UnixTime::now(), allow_development_key: false },
-        appraisal: Appraisal { policy, endorsements },
+        appraisal,
     };
     let report = verifier.verify(token, Challenge::Expected(&NONCE));
     let outcome = report.outcome(check);
@@ -156,25 +162,49 @@ fn refuses_policies_that_say_nothing_known_or_let_nothing_pass() {
 
 #[test]
 fn takes_the_lifecycles_that_the_policy_names() {
-    use CheckResult::{Fail, NotPerformed, Pass};
+    use CheckResult::{Fail, Pass};
     let default = policy("");
     let debug = policy("lifecycles = ['secured', 'non-psa-rot-debug']");
-    for (lifecycle, without, by_default, with_debug) in [
-        (0x0000, NotPerformed, Fail, Fail),
-        (0x1000, NotPerformed, Fail, Fail),
-        (0x20ff, NotPerformed, Fail, Fail),
-        (0x3000, Pass, Pass, Pass),
-        (0x30ff, Pass, Pass, Pass),
-        (0x4012, NotPerformed, Fail, Pass),
-        (0x5000, Fail, Fail, Fail),
-        (0x6000, Fail, Fail, Fail),
+    for (lifecycle, by_default, with_debug) in [
+        (0x0000, Fail, Fail),
+        (0x1000, Fail, Fail),
+        (0x20ff, Fail, Fail),
+        (0x3000, Pass, Pass),
+        (0x30ff, Pass, Pass),
+        (0x4012, Fail, Pass),
+        (0x5000, Fail, Fail),
+        (0x6000, Fail, Fail),
     ] {
         let token = token(lifecycle, -1, &[BL]);
         let result = |policy| check(&token, Check::Lifecycle, policy, None).0;
-        assert_eq!(result(None), without, "{lifecycle:#x}");
+        assert_eq!(result(None), by_default, "{lifecycle:#x}");
         assert_eq!(result(Some(&default)), by_default, "{lifecycle:#x}");
         assert_eq!(result(Some(&debug)), with_debug, "{lifecycle:#x}");
     }
+}
+
+#[test]
+fn takes_the_lifecycles_that_an_option_names_where_there_is_no_policy() {
+    use LifecycleState::{AssemblyAndTest, NonPsaRotDebug};
+    let token = |lifecycle| token(lifecycle, -1, &[BL]);
+    let check = |lifecycle, policy, lifecycles: &[LifecycleState]| {
+        let appraisal = Appraisal { policy, endorsements: None, lifecycles };
+        check_by(&token(lifecycle), Check::Lifecycle, appraisal)
+    };
+    let passed = |detail: &str| (CheckResult::Pass, detail.to_owned());
+    let failed = |detail: &str| (CheckResult::Fail, detail.to_owned());
+    let named = [NonPsaRotDebug];
+    let let_through = "non-psa-rot-debug, let through on request";
+    assert_eq!(check(0x4000, None, &named), passed(let_through));
+    assert_eq!(check(0x3000, None, &named), passed("secured"));
+    assert_eq!(check(0x1000, None, &named), failed("assembly-and-test, not secured"));
+    assert_eq!(check(0x4000, None, &[AssemblyAndTest]), failed("non-psa-rot-debug, not secured"));
+    // A policy says it all.
+    let reason = "the policy does not take non-psa-rot-debug";
+    let (default, debug) = (policy(""), policy("lifecycles = ['non-psa-rot-debug']"));
+    assert_eq!(check(0x4000, Some(&default), &named), failed(reason));
+    let let_through = "non-psa-rot-debug, let through by the policy";
+    assert_eq!(check(0x4000, Some(&debug), &[]), passed(let_through));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use devid_verifier::ear::Demand;
 use devid_verifier::keys::{MacKey, PublicKey};
 use devid_verifier::{
     Appraisal, Challenge, Check, DocumentCheck, KeySet, Policy, TrustAnchors, UnixTime, Verdict,
@@ -51,7 +52,7 @@ impl Trust {
     fn add_key(&mut self, path: &Path) {
         let file = read(path);
         match path.extension().is_some_and(|extension| extension == "hmac") {
-            true => self.keys.add_mac(MacKey::from_bytes(file).unwrap()),
+            true => self.keys.add_mac(MacKey::read(&file, &[]).unwrap()),
             false => PublicKey::read_all(&file)
                 .unwrap()
                 .into_iter()
@@ -99,7 +100,7 @@ fn refuses_every_truncation_of_our_own_vectors() {
     let mut by_key = Trust::default();
     by_key.add_key(&an521.join("iak.der"));
     let mut by_path = Trust::default();
-    by_path.anchors.add_all(&read(&an521.join("root.der"))).unwrap();
+    by_path.anchors.add_all_for_attestation(&read(&an521.join("root.der"))).unwrap();
     for (name, trust) in [("token.cbor", by_key), ("evidence.cbor", by_path)] {
         let document = read(&an521.join(name));
         is_accepted_whole_alone(name, &document, |cut| trust.accepts(cut, None));
@@ -123,7 +124,8 @@ fn refuses_every_truncation_of_our_own_documents() {
     for name in ["good.jwt", "good.cwt", "veraison.jwt"] {
         let document = read(&folder("vectors/ear").join(name));
         is_accepted_whole_alone(name, document.trim_ascii_end(), |cut| {
-            ear::verify(cut, &verifier, at(1_795_392_000)).verdict() == Verdict::Pass
+            ear::verify(cut, &verifier, &Demand::affirming(at(1_795_392_000))).verdict()
+                == Verdict::Pass
         });
     }
 }
@@ -150,7 +152,7 @@ fn refuses_every_truncation_of_published_vectors() {
                 if let Some(anchor) = text("trust_anchor") {
                     for anchor in [anchor, "x5chain-intermediate.pem"] {
                         let file = read(&shared.join("derived-here").join(anchor));
-                        trust.anchors.add_all(&file).unwrap();
+                        trust.anchors.add_all_for_attestation(&file).unwrap();
                     }
                 }
                 let nonce = text("nonce").map(|nonce| {
@@ -169,7 +171,7 @@ fn refuses_every_truncation_of_published_vectors() {
                     PublicKey::read_all(&read(&shared.join("keys").join(text("key").unwrap())));
                 let keys = keys.unwrap();
                 is_accepted_whole_alone(name, document.trim_ascii_end(), |cut| {
-                    let report = ear::verify(cut, &keys, UnixTime::now());
+                    let report = ear::verify(cut, &keys, &Demand::affirming(UnixTime::now()));
                     report.outcome(DocumentCheck::Signature).passed() && report.content.is_some()
                 });
             }

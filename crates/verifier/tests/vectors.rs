@@ -5,7 +5,7 @@
 mod common;
 
 use common::cbor::Value::{Bytes, Int};
-use common::x509::{CA, LEAF, Template, pem, root, spki};
+use common::x509::{CA, CLIENT_AUTH, LEAF, Template, pem, root, spki};
 use common::{
     DRAFT_2, RFC_9783, Signer, first_claims, later_claims, sign, token, token_with_chain,
 };
@@ -15,8 +15,14 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
     let (p384, p521, mac) = (Signer::p384("iak"), Signer::p521("iak"), Signer::mac("iak", 5));
     let (ca, factory) = (Signer::p256("root"), Signer::p256("factory"));
     let intermediate = Template { subject: "Factory", ca: Some(Some(0)), ..CA };
-    let chain =
-        [LEAF.issue(&iak, ("Factory", &factory)), intermediate.issue(&factory, ("Root", &ca))];
+    let chain_of = |leaf: Template| {
+        [leaf.issue(&iak, ("Factory", &factory)), intermediate.issue(&factory, ("Root", &ca))]
+    };
+    let chain = chain_of(LEAF);
+    let identity = chain_of(Template { purposes: &[CLIENT_AUTH], ..LEAF });
+    let silent = chain_of(Template { purposes: &[], ..LEAF });
+    let mut debug = later_claims(RFC_9783, iak.instance_id());
+    debug.iter_mut().filter(|(key, _)| *key == Int(2395)).for_each(|claim| claim.1 = Int(0x4000));
     let Signer::Mac(_, secret) = &mac else { unreachable!() };
     let point_id = iak.public().id().instance_ids()[0].to_vec();
     let mut forged = token(&iak);
@@ -30,6 +36,9 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
             sign(&iak, kid, later_claims(RFC_9783, iak.instance_id()))
         }),
         ("rfc9783-x5chain.cbor", token_with_chain(&iak, &chain)),
+        ("rfc9783-x5chain-identity.cbor", token_with_chain(&iak, &identity)),
+        ("rfc9783-x5chain-silent.cbor", token_with_chain(&iak, &silent)),
+        ("rfc9783-debug.cbor", sign(&iak, vec![], debug)),
         ("rfc9783-es384.cbor", token(&p384)),
         ("rfc9783-es512.cbor", token(&p521)),
         ("rfc9783-mac0.cbor", token(&mac)),
@@ -42,6 +51,7 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
         ("simulator.pem", pem("PUBLIC KEY", &spki(&Signer::simulator())).into_bytes()),
         ("root.pem", pem("CERTIFICATE", &root(&CA, &ca)).into_bytes()),
         ("leaf.pem", pem("CERTIFICATE", &chain[0]).into_bytes()),
+        ("leaf-identity.pem", pem("CERTIFICATE", &identity[0]).into_bytes()),
     ]
 }
 

@@ -17,6 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin") or shutil.which("mosquitto")
 LISTEN = shutil.which("mosquitto_sub")
 
+# The suite that the sample offers in any case.
+CIPHERS = "ECDHE-ECDSA-AES128-GCM-SHA256"
+
 # 127.0.0.1 seen from QEMU's user networking.
 ADDRESSES = ["127.0.0.1", "10.0.2.2"]
 
@@ -33,6 +36,7 @@ cafile {folder}/ca.pem
 certfile {folder}/broker.pem
 keyfile {folder}/broker.key
 require_certificate true
+ciphers {ciphers}
 use_identity_as_username true
 use_username_as_clientid true
 crlfile {folder}/crl.pem
@@ -56,9 +60,16 @@ def free_port() -> int:
 class Broker:
     """mosquitto, from start() to stop()."""
 
-    def __init__(self, folder: pathlib.Path, authority: Authority, addresses=ADDRESSES):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        authority: Authority,
+        addresses=ADDRESSES,
+        ciphers: str = CIPHERS,
+    ):
         self.folder = folder
         self.authority = authority
+        self.ciphers = ciphers
         self.port, self.operator_port = free_port(), free_port()
         key = ec.generate_private_key(ec.SECP256R1())
         self._write("ca.pem", pem(authority.root))
@@ -70,6 +81,7 @@ class Broker:
         configuration = CONFIGURATION.format(
             user=getpass.getuser(),
             folder=folder,
+            ciphers=ciphers,
             port=self.port,
             operator_port=self.operator_port,
         )

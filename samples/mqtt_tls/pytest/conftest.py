@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from ca import Authority
-from broker import LISTEN, MOSQUITTO, Broker
+from broker import CIPHERS, LISTEN, MOSQUITTO, Broker
 from twister_harness import DeviceAdapter, Shell
 
 sys.path.append(str(pathlib.Path(__file__).parents[2] / "shell/pytest"))
@@ -42,17 +42,22 @@ class Client(Console):
         assert self.mqtt(f"publish {topic} {text}").startswith("acknowledged ")
 
 
+def pytest_addoption(parser) -> None:
+    parser.addoption("--ciphers", default=CIPHERS, help="the one cipher suite that brokers take")
+
+
 @pytest.fixture(scope="session")
 def authority() -> Authority:
     return Authority("Operator CA")
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory, authority):
+def broker(request, tmp_path_factory, authority):
     """mosquitto, while the session lasts."""
     if not (MOSQUITTO and LISTEN):
         pytest.skip("mosquitto is not installed: Debian's packages mosquitto, mosquitto-clients")
-    broker = Broker(tmp_path_factory.mktemp("broker"), authority)
+    ciphers = request.config.getoption("--ciphers")
+    broker = Broker(tmp_path_factory.mktemp("broker"), authority, ciphers=ciphers)
     try:
         broker.start()
         yield broker

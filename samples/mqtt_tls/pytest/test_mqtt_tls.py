@@ -29,7 +29,8 @@ def enrol(client, authority, slot: str) -> x509.Certificate:
 
 
 def use(client, broker: Broker, host: str) -> None:
-    client.ok(f"slot write endpoint text:{host}:{broker.port}")
+    address = f"{host}:{broker.port}"
+    client.ok(f"slot write endpoint text:{address} {len(address)}")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_a_device_without_an_identity_does_not_connect(client, broker, host):
 
 def test_the_certificate_is_the_user_name(client, broker, authority, certificates):
     client.load(der(authority.root))
-    client.ok("slot write anchor0 -")
+    client.ok("slot write anchor1 -")
     certificates.append(enrol(client, authority, SLOT))
     client.connects()
     broker.wait_for(f"u'{NAME}'")
@@ -98,14 +99,16 @@ def test_a_confirmed_rotation_stays(client, broker, authority, certificates):
 
 
 def test_a_broker_of_another_authority_is_not_trusted(client, broker, host, tmp_path):
-    stranger = Broker(tmp_path, Authority("Another CA"))
+    stranger = Broker(tmp_path, Authority("Another CA"), ciphers=broker.ciphers)
     stranger.start()
     try:
         use(client, stranger, host)
         assert client.mqtt("connect") == "failed: -13"
         stranger.wait_for("alert")
         # Nor one that does not stand where its certificate says.
-        other = Broker(tmp_path, broker.authority, addresses=["192.0.2.1"])
+        other = Broker(
+            tmp_path, broker.authority, addresses=["192.0.2.1"], ciphers=broker.ciphers
+        )
         stranger.stop()
         other.start()
         use(client, other, host)

@@ -18,7 +18,7 @@
 
 /* The slots by their names in devid's layout. */
 #define IDENTITY_SLOT "ldevid0"
-#define ANCHOR_SLOT "anchor0"
+#define ANCHOR_SLOT "anchor1"
 #define ENDPOINT_SLOT "endpoint"
 
 /* How long the main thread may be deaf to the shell or to the broker. */

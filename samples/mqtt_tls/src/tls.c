@@ -102,7 +102,12 @@ static int take_key(uint8_t slot, mbedtls_pk_context *key)
 
 static int configure(struct tls *tls)
 {
-	static const int suites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
+	/* The suite's hash is also the one that the identity's key signs. */
+	static const int suites[] = {
+#ifdef CONFIG_PSA_WANT_ALG_SHA_384
+		MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+#endif
+		MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
 	int ret = mbedtls_ssl_config_defaults(&tls->config, MBEDTLS_SSL_IS_CLIENT,
 					      MBEDTLS_SSL_TRANSPORT_STREAM,
 					      MBEDTLS_SSL_PRESET_DEFAULT);

@@ -8,10 +8,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.timezone.utc)
 YEAR = datetime.timedelta(days=365)
+ATTESTATION = x509.ObjectIdentifier("2.23.133.8.3")
 
 
 def name(common_name: str) -> x509.Name:
@@ -33,13 +34,17 @@ class Authority:
             "Issuing", self.issuing_key.public_key(), "Root", self.root_key, True
         )
 
-    def chain(self, subject: str, key) -> bytes:
-        """Leaf first, down to the issuing CA; the root stays with the verifier."""
-        leaf = self._certify(subject, key, "Issuing", self.issuing_key, False)
+    def chain(self, subject: str, key, attests: bool = False) -> bytes:
+        """Leaf first, down to the issuing CA; the root stays with the verifier.
+
+        The key is an identity's, or one that attests and does nothing else.
+        """
+        purpose = ATTESTATION if attests else ExtendedKeyUsageOID.CLIENT_AUTH
+        leaf = self._certify(subject, key, "Issuing", self.issuing_key, False, purpose)
         return der(leaf) + der(self.issuing)
 
     @staticmethod
-    def _certify(subject, key, issuer, issuer_key, ca) -> x509.Certificate:
+    def _certify(subject, key, issuer, issuer_key, ca, purpose=None) -> x509.Certificate:
         usage = dict.fromkeys(
             [
                 "digital_signature",
@@ -57,7 +62,7 @@ class Authority:
         usage["key_cert_sign"] = ca
         # A CA's is for update commands.
         usage["digital_signature"] = True
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(name(subject))
             .issuer_name(name(issuer))
@@ -67,8 +72,10 @@ class Authority:
             .not_valid_after(NOW + YEAR)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.KeyUsage(**usage), critical=True)
-            .sign(issuer_key, hashes.SHA256())
         )
+        if purpose is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        return builder.sign(issuer_key, hashes.SHA256())
 
 
 def raw(signature: bytes) -> bytes:

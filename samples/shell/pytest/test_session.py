@@ -26,16 +26,23 @@ def test_slots_are_listed_and_empty(console):
 
 
 def test_a_value_reads_back_and_goes(console):
-    console.ok("slot write serial text:SN-0001")
+    console.ok("slot write serial text:SN-0001 7")
     assert console.value("VALUE", "slot read serial") == b"SN-0001"
-    console.ok("slot write serial hex:00ff10")
+    console.ok("slot write serial hex:00ff10 3")
     assert console.value("VALUE", "slot read serial") == b"\x00\xff\x10"
     console.ok("slot erase serial")
     console.fails("slot read serial", "ENOENT")
 
 
+def test_the_longest_value_of_a_word_arrives_whole(console):
+    value = bytes(range(192))
+    console.ok(f"slot write endpoint hex:{value.hex()} {len(value)}")
+    assert console.value("VALUE", "slot read endpoint") == value
+    console.ok("slot erase endpoint")
+
+
 def test_a_secret_is_never_shown(console):
-    console.ok("slot write secret text:hunter2")
+    console.ok("slot write secret text:hunter2 7")
     lines = console.ok("slot read secret")
     digest = hashlib.sha256(b"hunter2").hexdigest()
     assert f"SECRET: 7 {digest}" in lines
@@ -47,10 +54,10 @@ def test_bad_input_is_refused_by_name(console):
     console.fails("slot write serial hex:0g", "EINVAL")
     console.fails("slot write serial base64:AAA", "EINVAL")
     console.fails("slot write serial 00", "EINVAL")
-    console.fails("slot write nosuch hex:00", "ENXIO")
+    console.fails("slot write nosuch hex:00 1", "ENXIO")
     console.fails("slot read serial again", "EINVAL")
-    console.fails("slot write serial hex:" + "00" * 65, "EFBIG")
-    console.fails("slot write idevid hex:00", "ENOTSUP")
+    console.fails("slot write serial hex:" + "00" * 65 + " 65", "EFBIG")
+    console.fails("slot write idevid hex:00 1", "ENOTSUP")
     console.fails("token get 00", "EINVAL")
     console.fails("load data 00", "ENOENT")
 
@@ -110,7 +117,7 @@ def test_evidence_verifies_with_the_root_alone(console, authority, attests):
     iak = load_der_public_key(console.value("IAK", "iak"))
     console.load(authority.chain("device-1", ec.generate_private_key(ec.SECP256R1()).public_key()))
     console.fails("slot write iak -", "EPERM")
-    chain = authority.chain("device-1 attestation", iak)
+    chain = authority.chain("device-1 attestation", iak, attests=True)
     console.load(chain)
     console.ok("slot write iak -")
 

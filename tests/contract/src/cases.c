@@ -390,12 +390,74 @@ bool a_request_holds_key_and_subject(void)
 	size_t len;
 
 	EXPECT(generated(IDEVID, point));
-	EXPECT(devid_id_csr(IDEVID, &subject, buf, 512, &len) == 0);
+	EXPECT(devid_id_csr(IDEVID, &subject, buf, DEVID_CSR_MAX_LEN, &len) == 0);
 	EXPECT(buf[0] == 0x30 && buf[1] == 0x82 && len == 4u + ((size_t)buf[2] << 8) + buf[3]);
 	EXPECT(contains(buf, len, point, sizeof(point)));
 	EXPECT(contains(buf, len, (const uint8_t *)"dev\xc3\xaf" "ce", 7));
 	EXPECT(contains(buf, len, (const uint8_t *)"SN-0001", 7));
 	EXPECT(contains(buf, len, (const uint8_t *)longest, 64));
+	return true;
+}
+
+/* Of 64 characters each: four bytes long, or one where no more is allowed. */
+static void longest_subject(struct devid_subject *subject)
+{
+	static char wide[64 * 4 + 1];
+	static char narrow[64 + 1];
+
+	for (size_t i = 0; i < 64; i++) {
+		memcpy(&wide[4 * i], "\xf0\x9d\x95\x8f", 4);
+	}
+	memset(narrow, '9', 64);
+	*subject = (struct devid_subject){
+		.common_name = wide, .serial_number = narrow, .organization = wide};
+}
+
+bool the_longest_request_is_as_long_as_the_header_says(void)
+{
+	static const uint8_t challenge[32];
+	struct devid_subject subject;
+	size_t longest = 0;
+	size_t evidence;
+	size_t len;
+
+	longest_subject(&subject);
+	EXPECT(devid_id_generate(IDEVID) == 0);
+	/* One signature in four is of the longest. */
+	for (size_t i = 0; i < 8; i++) {
+		EXPECT(devid_id_csr(IDEVID, &subject, buf, DEVID_CSR_MAX_LEN, &len) == 0);
+		EXPECT(len > DEVID_CSR_MAX_LEN - 8);
+		longest = len > longest ? len : longest;
+	}
+	EXPECT(longest <= DEVID_CSR_MAX_LEN);
+	if (!contract_attests) {
+		return true;
+	}
+	EXPECT(devid_bound_evidence(IDEVID, challenge, 32, NULL, 0, &evidence) == -ENOBUFS);
+	EXPECT(devid_id_csr_with_evidence(
+		       IDEVID, &subject, challenge, 32, buf,
+		       DEVID_CSR_MAX_LEN + DEVID_CSR_EVIDENCE_OVERHEAD + evidence, &len) == 0);
+	EXPECT(len > DEVID_CSR_MAX_LEN - 8 + DEVID_CSR_EVIDENCE_OVERHEAD + evidence);
+	return true;
+}
+
+bool the_size_asked_for_takes_a_request_again(void)
+{
+	static const uint8_t challenge[32];
+	size_t size;
+	size_t len;
+
+	EXPECT(devid_id_generate(IDEVID) == 0);
+	for (size_t i = 0; i < 16; i++) {
+		EXPECT(devid_id_csr(IDEVID, NULL, NULL, 0, &size) == -ENOBUFS);
+		EXPECT(devid_id_csr(IDEVID, NULL, buf, size, &len) == 0 && len <= size);
+	}
+	if (!contract_attests) {
+		return true;
+	}
+	EXPECT(devid_id_csr_with_evidence(IDEVID, NULL, challenge, 32, NULL, 0, &size) ==
+	       -ENOBUFS);
+	EXPECT(devid_id_csr_with_evidence(IDEVID, NULL, challenge, 32, buf, size, &len) == 0);
 	return true;
 }
 

@@ -18,6 +18,11 @@
 #define SPKI_LEN  91
 #define POINT_LEN 65
 
+/* What a nonce begins with that vouches for a key; a SHA-256 stands behind it. */
+#define BOUND_PREFIX     "devid-bound-key2"
+#define BOUND_PREFIX_LEN 16
+#define NONCE_LEN        (BOUND_PREFIX_LEN + 32)
+
 /* What devid_last_error() tells of a refusal: enum Refusal in crates/core/src/error.rs. */
 #define CODE_REFUSED           12
 #define REFUSAL_KEY_MISMATCH   1
@@ -28,6 +33,7 @@
 #define REFUSAL_UNKNOWN_SIGNER 15
 #define REFUSAL_LAST_ANCHOR    16
 #define REFUSAL_OPERATION      17
+#define REFUSAL_TIME_FLOOR     19
 
 /* The validity of the certificates that the cases issue. */
 #define IN_2021    1609459200
@@ -383,7 +389,7 @@ static bool claims(const uint8_t *token, size_t token_len, const char *psa_key,
 		   const char *rfc_key, const uint8_t *bytes, uint8_t len)
 {
 	const char *keys[] = {psa_key, rfc_key};
-	uint8_t claim[8 + INSTANCE_ID_LEN];
+	uint8_t claim[8 + NONCE_LEN];
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		/* Each key begins with its own length. */
@@ -400,9 +406,9 @@ static bool claims(const uint8_t *token, size_t token_len, const char *psa_key,
 	return false;
 }
 
-static bool claims_nonce(const uint8_t *token, size_t len, const uint8_t nonce[32])
+static bool claims_nonce(const uint8_t *token, size_t len, const uint8_t nonce[NONCE_LEN])
 {
-	return claims(token, len, "\x05\x3a\x00\x01\x24\xff", "\x01\x0a", nonce, 32);
+	return claims(token, len, "\x05\x3a\x00\x01\x24\xff", "\x01\x0a", nonce, NONCE_LEN);
 }
 
 static bool claims_instance_id(const uint8_t *token, size_t len, const uint8_t *id)
@@ -432,23 +438,28 @@ bool the_instance_id_is_the_tokens(void)
 	       fits_exactly_or_not_at_all(read_instance_id);
 }
 
-/* What a token has to answer to vouch for a slot's key: docs/bound-evidence.md. */
-static bool bound_challenge(uint8_t slot, size_t challenge_len, uint8_t bound[32])
+/* The nonce of a token that vouches for a slot's key: docs/bound-evidence.md. */
+static bool bound_nonce(uint8_t slot, size_t challenge_len, uint8_t nonce[NONCE_LEN])
 {
-	static const char domain[] = "devid-bound-evidence-v1";
-	uint8_t hashed[sizeof(domain) + 64 + SPKI_LEN];
+	static const char domain[] = "devid-bound-evidence-v2";
+	uint8_t hashed[sizeof(domain) + 1 + 64 + SPKI_LEN];
+	uint8_t *at = hashed;
 
-	memcpy(hashed, domain, sizeof(domain));
-	memcpy(hashed + sizeof(domain), challenge, challenge_len);
-	return public_key(slot, hashed + sizeof(domain) + challenge_len) &&
-	       contract_sha256(hashed, sizeof(domain) + challenge_len + SPKI_LEN, bound);
+	memcpy(at, domain, sizeof(domain));
+	at += sizeof(domain);
+	*at++ = (uint8_t)challenge_len;
+	memcpy(at, challenge, challenge_len);
+	at += challenge_len;
+	memcpy(nonce, BOUND_PREFIX, BOUND_PREFIX_LEN);
+	return public_key(slot, at) &&
+	       contract_sha256(hashed, (size_t)(at - hashed) + SPKI_LEN, nonce + BOUND_PREFIX_LEN);
 }
 
 bool bound_evidence_vouches_for_the_key(void)
 {
 	static const size_t lengths[] = {32, 48, 64};
 	static const uint8_t slots[] = {IDEVID, LDEVID, PENDING};
-	uint8_t bound[32];
+	uint8_t bound[NONCE_LEN];
 	size_t len;
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
@@ -460,14 +471,37 @@ bool bound_evidence_vouches_for_the_key(void)
 						    &len) == -ENOTSUP);
 			continue;
 		}
-		EXPECT(bound_challenge(slots[i], lengths[i], bound));
+		EXPECT(bound_nonce(slots[i], lengths[i], bound));
 		EXPECT(devid_bound_evidence(slots[i], challenge, lengths[i], buf, sizeof(buf),
 					    &len) == 0);
 		EXPECT(buf[0] == 0xd2 && claims_nonce(buf, len, bound));
 		/* And for no other. */
-		bound[0] ^= 1;
+		bound[NONCE_LEN - 1] ^= 1;
 		EXPECT(!claims_nonce(buf, len, bound));
 	}
+	return true;
+}
+
+bool refuses_plain_challenges_that_vouch_for_a_key(void)
+{
+	static const struct devid_subject subject = {.common_name = "x"};
+	uint8_t nonce[64] = BOUND_PREFIX;
+	size_t len = 7;
+
+	EXPECT(devid_id_generate(LDEVID) == 0);
+	EXPECT(devid_token(nonce, 48, buf, sizeof(buf), &len) == -EINVAL);
+	EXPECT(devid_evidence(nonce, 48, buf, sizeof(buf), &len) == -EINVAL);
+	EXPECT(devid_bound_evidence(LDEVID, nonce, 48, buf, sizeof(buf), &len) == -EINVAL);
+	EXPECT(devid_id_csr_with_evidence(LDEVID, &subject, nonce, 48, buf, sizeof(buf), &len) ==
+	       -EINVAL);
+	EXPECT(len == 7);
+	/* Of another length or with another beginning it is a challenge as any. */
+	int answered = contract_attests ? 0 : -ENOTSUP;
+
+	EXPECT(devid_token(nonce, 32, buf, sizeof(buf), &len) == answered);
+	EXPECT(devid_token(nonce, 64, buf, sizeof(buf), &len) == answered);
+	nonce[BOUND_PREFIX_LEN - 1] ^= 1;
+	EXPECT(devid_token(nonce, 48, buf, sizeof(buf), &len) == answered);
 	return true;
 }
 
@@ -552,7 +586,7 @@ bool a_request_carries_evidence_for_its_own_key(void)
 	static const uint8_t cmw[] = {0x06, 0x06, 0x67, 0x81, 0x05, 0x05, 0x04, 0x09};
 	static const struct devid_subject subject = {.common_name = "device-7"};
 	uint8_t spki[SPKI_LEN];
-	uint8_t bound[32];
+	uint8_t bound[NONCE_LEN];
 	size_t len;
 
 	EXPECT(devid_id_generate(LDEVID) == 0);
@@ -563,7 +597,7 @@ bool a_request_carries_evidence_for_its_own_key(void)
 		return true;
 	}
 	EXPECT(public_key(PENDING, spki));
-	EXPECT(bound_challenge(PENDING, 32, bound));
+	EXPECT(bound_nonce(PENDING, 32, bound));
 	EXPECT(devid_id_csr_with_evidence(PENDING, &subject, challenge, 32, buf, sizeof(buf),
 					  &len) == 0);
 	EXPECT(contains(buf, len, spki, sizeof(spki)));
@@ -760,10 +794,10 @@ static bool next(struct command *command, enum operation operation, int slot)
 	return true;
 }
 
-static int apply(const struct command *command, int64_t now)
+static int apply(const struct command *command)
 {
 	/* 0 bytes are refused as such where signing failed. */
-	return devid_update(wire, sign_command(command, wire, sizeof(wire)), now, NULL);
+	return devid_update(wire, sign_command(command, wire, sizeof(wire)), NULL);
 }
 
 /* Applies a command that must go through and be counted. */
@@ -771,7 +805,7 @@ static bool applied(const struct command *command)
 {
 	uint64_t sequence;
 
-	EXPECT(apply(command, DEVID_NO_TIME) == 0);
+	EXPECT(apply(command) == 0);
 	EXPECT(devid_update_sequence(&sequence) == 0 && sequence == command->sequence);
 	return true;
 }
@@ -791,8 +825,8 @@ bool an_update_does_what_it_says(void)
 	command.value = (const uint8_t *)"SN-0002";
 	command.value_len = 7;
 	len = sign_command(&command, wire, sizeof(wire));
-	EXPECT(devid_update(wire, len, DEVID_NO_TIME, &done) == 0);
-	EXPECT(done.sequence == command.sequence && !done.expiry_checked);
+	EXPECT(devid_update(wire, len, &done) == 0);
+	EXPECT(done.sequence == command.sequence && !done.already);
 	EXPECT(devid_slot_read(SERIAL, buf, sizeof(buf), &len) == 0);
 	EXPECT(len == 7 && memcmp(buf, "SN-0002", 7) == 0);
 
@@ -835,6 +869,7 @@ bool an_update_does_what_it_says(void)
 
 bool refuses_an_update_used_before(void)
 {
+	struct devid_applied done = {0};
 	struct command command;
 	uint64_t sequence;
 	size_t len;
@@ -844,14 +879,18 @@ bool refuses_an_update_used_before(void)
 	command.sequence += 5;
 	command.value = (const uint8_t *)"new";
 	command.value_len = 3;
-	EXPECT(applied(&command));
+	/* Another signature makes it another command: the same bytes are sent again. */
 	len = sign_command(&command, wire, sizeof(wire));
-	EXPECT(devid_update(wire, len, DEVID_NO_TIME, NULL) == -EPERM);
-	EXPECT(refused_for(REFUSAL_SEQUENCE));
+	EXPECT(devid_update(wire, len, &done) == 0);
+	EXPECT(!done.already && done.sequence == command.sequence);
+	EXPECT(devid_update(wire, len, &done) == 0);
+	EXPECT(done.already && done.sequence == command.sequence);
 
 	command.value = (const uint8_t *)"old";
+	EXPECT(apply(&command) == -EPERM);
+	EXPECT(refused_for(REFUSAL_SEQUENCE));
 	command.sequence -= 1;
-	EXPECT(apply(&command, DEVID_NO_TIME) == -EPERM);
+	EXPECT(apply(&command) == -EPERM);
 	EXPECT(refused_for(REFUSAL_SEQUENCE));
 	EXPECT(devid_slot_read(ENDPOINT, buf, sizeof(buf), &len) == 0);
 	EXPECT(len == 3 && memcmp(buf, "new", 3) == 0);
@@ -869,13 +908,13 @@ bool refuses_an_update_for_others(void)
 	command.value = (const uint8_t *)"value";
 	command.value_len = 5;
 	command.instance_id[INSTANCE_ID_LEN - 1] ^= 1;
-	EXPECT(apply(&command, DEVID_NO_TIME) == -EPERM);
+	EXPECT(apply(&command) == -EPERM);
 	EXPECT(refused_for(REFUSAL_TARGET));
 	command.group = "another";
-	EXPECT(apply(&command, DEVID_NO_TIME) == -EPERM);
+	EXPECT(apply(&command) == -EPERM);
 	EXPECT(refused_for(REFUSAL_TARGET));
 	command.group = "";
-	EXPECT(apply(&command, DEVID_NO_TIME) == -EBADMSG);
+	EXPECT(apply(&command) == -EBADMSG);
 	EXPECT(devid_slot_read(ENDPOINT, buf, sizeof(buf), &len) == -ENOENT);
 	if (contract_group[0] != '\0') {
 		command.group = contract_group;
@@ -902,7 +941,7 @@ bool refuses_an_update_that_no_anchor_signed(void)
 	command.value = (const uint8_t *)"value";
 	command.value_len = 5;
 	command.signer = 1;
-	EXPECT(apply(&command, DEVID_NO_TIME) == -EPERM);
+	EXPECT(apply(&command) == -EPERM);
 	EXPECT(refused_for(REFUSAL_UNKNOWN_SIGNER));
 
 	/* An anchor is alive from its first moment, and dead from its last. */
@@ -912,11 +951,11 @@ bool refuses_an_update_that_no_anchor_signed(void)
 	EXPECT(applied(&command));
 	EXPECT(next(&command, OPERATION_RESET, -1));
 	command.signer = 1;
-	EXPECT(apply(&command, DEVID_NO_TIME) == -EPERM);
+	EXPECT(apply(&command) == -EPERM);
 	EXPECT(refused_for(REFUSAL_UNKNOWN_SIGNER));
 	EXPECT(anchored(ANCHOR, 1));
 	command.signer = 0;
-	EXPECT(apply(&command, DEVID_NO_TIME) == -EPERM);
+	EXPECT(apply(&command) == -EPERM);
 	EXPECT(refused_for(REFUSAL_UNKNOWN_SIGNER));
 
 	/* One that may sign certificates alone signs no updates. */
@@ -924,7 +963,7 @@ bool refuses_an_update_that_no_anchor_signed(void)
 	len = issue(&certifier, value, sizeof(value));
 	EXPECT(devid_slot_write(ANCHOR_1, value, len) == 0);
 	command.signer = 2;
-	EXPECT(apply(&command, DEVID_NO_TIME) == -EPERM);
+	EXPECT(apply(&command) == -EPERM);
 	EXPECT(refused_for(REFUSAL_KEY_USAGE));
 	command.signer = 1;
 	EXPECT(applied(&command));
@@ -942,49 +981,54 @@ bool refuses_an_update_with_a_flipped_bit_or_cut_short(void)
 	command.value = (const uint8_t *)"value";
 	command.value_len = 5;
 	command.expiry = AFTER_2050;
+	EXPECT(devid_time_set(IN_2021) == 0);
 	len = sign_command(&command, wire, sizeof(wire));
 	EXPECT(len > 64);
 	for (size_t i = 0; i < len; i++) {
 		int result;
 
-		EXPECT(devid_update(wire, i, DEVID_NO_TIME, NULL) ==
+		EXPECT(devid_update(wire, i, NULL) ==
 		       (i == 0 ? -EINVAL : -EBADMSG));
 		wire[i] ^= (uint8_t)(1 << (i % 8));
-		result = devid_update(wire, len, DEVID_NO_TIME, NULL);
+		result = devid_update(wire, len, NULL);
 		EXPECT(result == -EBADMSG ||
 		       (result == -EPERM && refused_for(REFUSAL_UNKNOWN_SIGNER)));
 		wire[i] ^= (uint8_t)(1 << (i % 8));
 	}
 	wire[len] = 0;
-	EXPECT(devid_update(wire, len + 1, DEVID_NO_TIME, NULL) == -EBADMSG);
+	EXPECT(devid_update(wire, len + 1, NULL) == -EBADMSG);
 	EXPECT(devid_update_sequence(&sequence) == 0 && sequence == command.sequence - 1);
-	EXPECT(devid_update(wire, len, DEVID_NO_TIME, NULL) == 0);
+	EXPECT(devid_update(wire, len, NULL) == 0);
 	return true;
 }
 
-bool an_update_expires_where_a_time_is_given(void)
+bool an_update_expires_by_the_applications_time(void)
 {
-	struct devid_applied done = {0};
 	struct command command;
-	size_t len;
 
 	EXPECT(ready_for_updates());
 	EXPECT(next(&command, OPERATION_RESET, -1));
-	command.expiry = IN_2021;
-	EXPECT(apply(&command, IN_2021 + 1) == -EPERM);
-	EXPECT(refused_for(REFUSAL_EXPIRED));
-	len = sign_command(&command, wire, sizeof(wire));
-	EXPECT(devid_update(wire, len, IN_2021, &done) == 0 && done.expiry_checked);
+	/* Seconds may pass before it is applied. */
+	command.expiry = IN_2021 + 600;
+	EXPECT(devid_time_set(IN_2021) == 0);
+	EXPECT(apply(&command) == 0);
 	command.sequence++;
-	len = sign_command(&command, wire, sizeof(wire));
-	EXPECT(devid_update(wire, len, DEVID_NO_TIME, &done) == 0 && !done.expiry_checked);
+	EXPECT(devid_time_set(IN_2021 + 601) == 0);
+	EXPECT(apply(&command) == -EPERM);
+	EXPECT(refused_for(REFUSAL_EXPIRED));
 
 	/* The anchor's own validity counts as well. */
-	command.sequence++;
 	command.expiry = 0;
-	EXPECT(apply(&command, AFTER_2050) == -EPERM);
+	EXPECT(devid_time_set(AFTER_2050) == 0);
+	EXPECT(apply(&command) == -EPERM);
 	EXPECT(refused_for(REFUSAL_EXPIRED));
-	EXPECT(apply(&command, IN_2049) == 0);
+	EXPECT(devid_time_set(IN_2049) == 0);
+	EXPECT(apply(&command) == 0);
+
+	/* Of these times the device remembers one at most, and none before it. */
+	EXPECT(devid_time_set(IN_2021) == 0);
+	EXPECT(devid_time_set(1) == -EPERM);
+	EXPECT(refused_for(REFUSAL_TIME_FLOOR));
 	return true;
 }
 
@@ -1028,7 +1072,7 @@ bool refuses_an_update_that_asks_for_the_impossible(void)
 		EXPECT(next(&command, bad[i].operation, bad[i].slot));
 		command.value = bad[i].value_len > 0 ? value : NULL;
 		command.value_len = bad[i].value_len;
-		EXPECT(apply(&command, DEVID_NO_TIME) == bad[i].result);
+		EXPECT(apply(&command) == bad[i].result);
 		EXPECT(bad[i].reason == 0 || refused_for(bad[i].reason));
 		EXPECT(devid_update_sequence(&sequence) == 0);
 		EXPECT(sequence == command.sequence - 1);
@@ -1055,10 +1099,10 @@ bool refuses_bad_arguments_to_update(void)
 	EXPECT(next(&command, OPERATION_RESET, -1));
 	len = sign_command(&command, wire, sizeof(wire));
 	EXPECT(len > 0);
-	EXPECT(devid_update(NULL, len, DEVID_NO_TIME, NULL) == -EINVAL);
-	EXPECT(devid_update(wire, 0, DEVID_NO_TIME, NULL) == -EINVAL);
-	EXPECT(devid_update(wire, SIZE_MAX, DEVID_NO_TIME, NULL) == -EINVAL);
-	EXPECT(devid_update(wire, len, DEVID_NO_TIME,
+	EXPECT(devid_update(NULL, len, NULL) == -EINVAL);
+	EXPECT(devid_update(wire, 0, NULL) == -EINVAL);
+	EXPECT(devid_update(wire, SIZE_MAX, NULL) == -EINVAL);
+	EXPECT(devid_update(wire, len,
 			    (struct devid_applied *)(place.bytes + 1)) == -EINVAL);
 	EXPECT(devid_update_sequence(NULL) == -EINVAL);
 	EXPECT(devid_update_sequence((uint64_t *)(place.bytes + 1)) == -EINVAL);
@@ -1067,7 +1111,7 @@ bool refuses_bad_arguments_to_update(void)
 
 	/* At an odd address all the same. */
 	memmove(wire + 1, wire, len);
-	EXPECT(devid_update(wire + 1, len, DEVID_NO_TIME, &place.applied[0]) == 0);
+	EXPECT(devid_update(wire + 1, len, &place.applied[0]) == 0);
 	return true;
 }
 

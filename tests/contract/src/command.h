@@ -18,7 +18,7 @@ enum operation {
 	OPERATION_REVOKE_ANCHOR = 4,
 	OPERATION_RESET = 5,
 	OPERATION_ACTIVATE = 6,
-	OPERATION_UNKNOWN = 7,
+	OPERATION_UNKNOWN = 8,
 };
 
 /** What to command, and how to go wrong. */

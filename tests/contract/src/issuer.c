@@ -121,6 +121,9 @@ static void put_extensions(struct der *der, const struct certificate *certificat
 				     0xff, 0x04, 0x05, 0x30, 0x03, 0x01, 0x01, 0xff};
 	static const uint8_t key_cert_sign[] = {0x30, 0x0e, 0x06, 0x03, 0x55, 0x1d, 0x0f, 0x01,
 						0x01, 0xff, 0x04, 0x04, 0x03, 0x02, 0x02, 0x04};
+	/* With digitalSignature, as an anchor needs that commands. */
+	static const uint8_t signs_both[] = {0x30, 0x0e, 0x06, 0x03, 0x55, 0x1d, 0x0f, 0x01,
+					     0x01, 0xff, 0x04, 0x04, 0x03, 0x02, 0x02, 0x84};
 	const uint8_t *end = der->at;
 
 	if (certificate->padding > 0) {
@@ -128,6 +131,8 @@ static void put_extensions(struct der *der, const struct certificate *certificat
 	}
 	if (certificate->certifies_alone) {
 		put(der, key_cert_sign, sizeof(key_cert_sign));
+	} else if (certificate->ca) {
+		put(der, signs_both, sizeof(signs_both));
 	}
 	if (certificate->ca) {
 		put(der, ca, sizeof(ca));

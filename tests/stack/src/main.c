@@ -231,9 +231,21 @@ static int status(void)
 	return devid_status(1780000000, findings, ARRAY_SIZE(findings), &count);
 }
 
+static int time_set(void)
+{
+	return devid_time_set(1780000000);
+}
+
+static int recovery_nonce(void)
+{
+	uint8_t nonce[DEVID_NONCE_LEN];
+
+	return devid_recovery_nonce(&nonce);
+}
+
 static int update(void)
 {
-	return devid_update(command, command_len, 1780000000, NULL);
+	return devid_update(command, command_len, NULL);
 }
 
 static int reset(void)
@@ -325,12 +337,13 @@ static void issue_chain(void)
 	chain_len += issue(&ca, chain + chain_len, sizeof(chain) - chain_len);
 }
 
-static void issue_anchor(void)
+static void issue_anchor(unsigned int key)
 {
 	uint8_t point[65];
-	struct certificate ca = {.subject = "ca", .issuer = "ca", .point = point, .ca = true};
+	struct certificate ca = {
+		.subject = "ca", .issuer = "ca", .point = point, .signer = key, .ca = true};
 
-	zassert_true(contract_key_point(0, point));
+	zassert_true(contract_key_point(key, point));
 	chain_len = issue(&ca, chain, sizeof(chain));
 }
 
@@ -381,7 +394,7 @@ ZTEST(stack, test_no_call_exceeds_the_budget)
 	MEASURE(token_len);
 	MEASURE(token);
 	MEASURE(evidence);
-	issue_anchor();
+	issue_anchor(0);
 	MEASURE(anchor_write);
 	MEASURE(instance_id);
 	MEASURE(status);
@@ -408,6 +421,8 @@ ZTEST(stack, test_no_call_exceeds_the_budget)
 	zassert_ok(rotation_activate());
 	MEASURE(rotation_confirm);
 
+	MEASURE(recovery_nonce);
+	MEASURE(time_set);
 	prepare_rotation();
 	sign_next(OPERATION_INSTALL, LDEVID);
 	measure("update_install", update);
@@ -417,7 +432,7 @@ ZTEST(stack, test_no_call_exceeds_the_budget)
 	issue_chain();
 	sign_next(OPERATION_WRITE, IAK);
 	measure("update_write", update);
-	issue_anchor();
+	issue_anchor(1);
 	sign_next(OPERATION_ADD_ANCHOR, ANCHOR + 1);
 	measure("update_add_anchor", update);
 	MEASURE(reset);

@@ -66,13 +66,15 @@ static void issue_of_len(struct certificate *certificate, uint8_t *out, size_t l
 	zassert_equal(issued, len);
 }
 
-static void make_anchor(uint8_t *out, size_t len)
+/* An anchor's key is in one slot alone, so each slot has its own. */
+static void make_anchor(uint8_t slot, uint8_t *out, size_t len)
 {
+	const unsigned int key = slot % CONTRACT_KEYS;
 	uint8_t point[65];
 	struct certificate root = {
-		.subject = "root", .issuer = "root", .point = point, .signer = 1, .ca = true};
+		.subject = "root", .issuer = "root", .point = point, .signer = key, .ca = true};
 
-	zassert_true(contract_key_point(1, point));
+	zassert_true(contract_key_point(key, point));
 	issue_of_len(&root, out, len);
 }
 
@@ -113,7 +115,7 @@ static int write(struct value *value, size_t len)
 		ret = devid_slot_write(value->slot, buf, len);
 		break;
 	case DEVID_KIND_ANCHOR:
-		make_anchor(buf, len);
+		make_anchor(value->slot, buf, len);
 		ret = devid_slot_write(value->slot, buf, len);
 		break;
 	default:
@@ -320,7 +322,10 @@ ZTEST(storage, test_a_full_storage_refuses_and_loses_nothing)
 				      values[i].slot);
 		}
 	}
-	zassert_equal(devid_id_activate(values[0].slot), -ENOSPC);
+	if (ps) {
+		/* ITS writes the state over itself, and needs no room for that. */
+		zassert_equal(devid_id_activate(values[0].slot), -ENOSPC);
+	}
 	everything_is_there();
 
 	/* Keys have no more room than slots. */

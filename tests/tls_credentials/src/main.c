@@ -204,6 +204,68 @@ ZTEST(tls_credentials, test_what_was_unregistered_is_gone)
 	expect_nothing_registered();
 }
 
+/* Whether the key signs a digest of that hash algorithm, and its public half verifies that. */
+static psa_status_t sign_and_verify(psa_key_id_t key, psa_algorithm_t hash)
+{
+	static const uint8_t digest[64] = {1, 2, 3};
+	const psa_algorithm_t algorithm = PSA_ALG_ECDSA(hash);
+	const size_t digest_len = PSA_HASH_LENGTH(hash);
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	uint8_t signature[64];
+	uint8_t point[65];
+	psa_key_id_t verifying;
+	psa_status_t status;
+	size_t len;
+
+	status = psa_sign_hash(key, algorithm, digest, digest_len, signature, sizeof(signature),
+			       &len);
+	if (status != PSA_SUCCESS) {
+		return status;
+	}
+	zassert_equal(psa_export_public_key(key, point, sizeof(point), &len), PSA_SUCCESS);
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_PUBLIC_KEY(PSA_ECC_FAMILY_SECP_R1));
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_VERIFY_HASH);
+	psa_set_key_algorithm(&attributes, algorithm);
+	zassert_equal(psa_import_key(&attributes, point, len, &verifying), PSA_SUCCESS);
+	status = psa_verify_hash(verifying, algorithm, digest, digest_len, signature,
+				 sizeof(signature));
+	zassert_equal(psa_destroy_key(verifying), PSA_SUCCESS);
+	return status;
+}
+
+ZTEST(tls_credentials, test_an_identitys_key_signs_with_the_hash_of_the_handshake)
+{
+	psa_key_id_t key;
+
+	provision();
+	zassert_ok(devid_id_key(LDEVID, &key));
+	zassert_equal(sign_and_verify(key, PSA_ALG_SHA_256), PSA_SUCCESS);
+	zassert_equal(sign_and_verify(key, PSA_ALG_SHA_384), PSA_SUCCESS);
+	zassert_equal(sign_and_verify(key, PSA_ALG_SHA_512), PSA_SUCCESS);
+}
+
+ZTEST(tls_credentials, test_a_key_for_sha_256_alone_still_signs_requests)
+{
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	const struct devid_subject subject = {.common_name = "device-1"};
+	uint8_t request[512];
+	psa_key_id_t key;
+	size_t len;
+
+	/* As devid made its keys before they signed any hash. */
+	zassert_ok(devid_id_key(LDEVID, &key));
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1));
+	psa_set_key_bits(&attributes, 256);
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_SIGN_HASH);
+	psa_set_key_algorithm(&attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
+	psa_set_key_id(&attributes, key);
+	zassert_equal(psa_generate_key(&attributes, &key), PSA_SUCCESS);
+
+	zassert_ok(devid_id_csr(LDEVID, &subject, request, sizeof(request), &len));
+	install(LDEVID, "first");
+	zassert_equal(sign_and_verify(key, PSA_ALG_SHA_384), PSA_ERROR_NOT_PERMITTED);
+}
+
 ZTEST(tls_credentials, test_bad_arguments_have_their_errno)
 {
 	zassert_equal(devid_tls_register(LDEVID, -1), -EINVAL);

@@ -9,6 +9,7 @@ use devid_core::device::{Device, scratch_len};
 use devid_core::layout::STANDARD;
 use devid_sim::Sim;
 
+use super::RULES;
 use crate::Exit;
 
 /// The group's id that Kconfig's default gives.
@@ -32,7 +33,7 @@ pub(super) fn serve(device: &mut Device<'_, Sim>, address: SocketAddr) -> io::Re
     let socket = UdpSocket::bind(address)?;
     eprintln!("SMP at udp:{}, group {GROUP}", socket.local_addr()?);
     let mut buffer = vec![0; scratch_len(&STANDARD)];
-    let mut smp = Smp::new(Config { group: GROUP, operational: false }, &mut buffer);
+    let mut smp = Smp::new(Config { group: GROUP, rules: RULES }, &mut buffer);
     let mut request = [0; MTU];
     loop {
         let (len, client) = socket.recv_from(&mut request)?;

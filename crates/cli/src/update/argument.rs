@@ -9,6 +9,7 @@ use devid_core::der::tag;
 use devid_core::instance_id;
 use devid_core::layout::{Kind, STANDARD, SlotDef, SlotId};
 use devid_core::limits::{MAX_GROUP_LEN, MAX_VALUE_LEN};
+use devid_core::update::NONCE_LEN;
 use devid_core::x509::Certificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -52,8 +53,8 @@ impl Device {
     }
 }
 
-fn from_hex(text: &str) -> Option<[u8; instance_id::LEN]> {
-    let mut id = [0; instance_id::LEN];
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut id = [0; N];
     if text.len() != 2 * id.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
@@ -68,6 +69,16 @@ fn check_id(id: [u8; instance_id::LEN]) -> Result<[u8; instance_id::LEN], String
         instance_id::UEID_TYPE_RAND => Ok(id),
         _ => Err("not an instance id: those begin with 01".into()),
     }
+}
+
+/// A device's recovery nonce.
+#[derive(Clone, Debug)]
+pub(super) struct Nonce(pub(super) [u8; NONCE_LEN]);
+
+pub(super) fn nonce(text: &str) -> Result<Nonce, String> {
+    let bytes =
+        from_hex(text).ok_or_else(|| format!("a nonce has {} hex digits", 2 * NONCE_LEN))?;
+    Ok(Nonce(bytes))
 }
 
 pub(super) fn group(name: &str) -> Result<String, String> {

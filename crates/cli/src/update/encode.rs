@@ -10,15 +10,22 @@ use minicbor::{Encoder, encode};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 
+/// When a command was issued, and until when it may be applied.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Times {
+    pub(crate) issued: Option<UnixTime>,
+    pub(crate) expiry: Option<UnixTime>,
+}
+
 /// A signed command: deterministic, the signature included (RFC 6979).
 pub(crate) fn command(
     key: &SigningKey,
     target: Target<'_>,
     sequence: i64,
     operation: Operation<'_>,
-    expiry: Option<UnixTime>,
+    times: Times,
 ) -> Result<Vec<u8>, String> {
-    let payload = encoded(|e| payload(e, target, sequence, operation, expiry));
+    let payload = encoded(|e| payload(e, target, sequence, operation, times));
     let to_be_signed = encoded(|e| {
         e.array(4)?.str("Signature1")?.bytes(PROTECTED)?.bytes(&[])?.bytes(&payload)?.ok()
     });
@@ -34,17 +41,21 @@ fn payload(
     target: Target<'_>,
     sequence: i64,
     operation: Operation<'_>,
-    expiry: Option<UnixTime>,
+    Times { issued, expiry }: Times,
 ) -> Encoded {
-    let (number, slot, value) = match operation {
-        Operation::Write(slot, value) => (1, Some(slot), Some(value)),
-        Operation::Install(slot, value) => (2, Some(slot), Some(value)),
-        Operation::AddAnchor(slot, value) => (3, Some(slot), Some(value)),
-        Operation::RevokeAnchor(slot) => (4, Some(slot), None),
-        Operation::Reset => (5, None, None),
-        Operation::Activate(slot) => (6, Some(slot), None),
+    let (number, slot, value, nonce) = match operation {
+        Operation::Write(slot, value) => (1, Some(slot), Some(value), None),
+        Operation::Install(slot, value) => (2, Some(slot), Some(value), None),
+        Operation::AddAnchor(slot, value) => (3, Some(slot), Some(value), None),
+        Operation::RevokeAnchor(slot) => (4, Some(slot), None, None),
+        Operation::Reset => (5, None, None, None),
+        Operation::Activate(slot) => (6, Some(slot), None, None),
+        Operation::Recover(nonce, brought) => {
+            (7, brought.map(|(slot, _)| slot), brought.map(|(_, value)| value), Some(nonce))
+        }
     };
-    let optional = [slot.is_some(), value.is_some(), expiry.is_some()];
+    let optional =
+        [slot.is_some(), value.is_some(), expiry.is_some(), issued.is_some(), nonce.is_some()];
     e.map(3 + optional.iter().filter(|present| **present).count() as u64)?;
     match target {
         Target::Device(id) => e.u8(1)?.bytes(id)?,
@@ -60,6 +71,12 @@ fn payload(
     }
     if let Some(expiry) = expiry {
         e.u8(6)?.i64(expiry.0)?;
+    }
+    if let Some(issued) = issued {
+        e.u8(7)?.i64(issued.0)?;
+    }
+    if let Some(nonce) = nonce {
+        e.u8(8)?.bytes(nonce)?;
     }
     e.ok()
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The table of commands: id, direction, what a request holds, who may send it.
+//! The table of commands: id, direction, what a request holds, what it does.
 //!
 //! Ids are never used again for something else; a new command takes the next.
 
 use super::request::Keys;
+use crate::access::Act;
 
 /// One command in one direction.
 #[derive(Clone, Copy, Debug)]
@@ -11,23 +12,12 @@ pub(super) struct Command {
     pub(super) id: u8,
     pub(super) write: bool,
     pub(super) verb: Verb,
-    pub(super) access: Access,
+    /// What it does in the [access table](crate::access).
+    pub(super) act: Act,
     /// The keys that a request must have.
     pub(super) needs: Keys,
     /// The keys that it may have.
     pub(super) takes: Keys,
-}
-
-/// Who may send a command once the device is locked; before, everyone may
-/// everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Everyone: it reads what is public, or proves itself by a signature.
-    Public,
-    /// Everyone where the product lets SMP change operational slots.
-    Operational,
-    /// No one.
-    Factory,
 }
 
 /// What a command does.
@@ -63,55 +53,57 @@ pub(super) enum Verb {
     Abort,
     Result,
     LastError,
+    Nonce,
 }
 
 const NONE: Keys = Keys::NONE;
 const SLOT: Keys = Keys::SLOT;
-const VALUE: Keys = Keys::VALUE.and(Keys::SHA);
+const VALUE: Keys = Keys::VALUE.and(Keys::SHA).and(Keys::SESSION);
 const SUBJECT: Keys = Keys::CN.and(Keys::SERIAL).and(Keys::O);
 
 /// All commands.
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     // It tries whether there is room for a rotation: not for everyone to repeat.
-    read(0, Verb::Status, Access::Operational, NONE, Keys::NOW),
-    read(1, Verb::SlotIds, Access::Public, NONE, NONE),
-    read(2, Verb::SlotInfo, Access::Public, SLOT, NONE),
-    read(3, Verb::SlotRead, Access::Public, SLOT, NONE),
-    write(3, Verb::SlotWrite, Access::Operational, SLOT, VALUE),
-    write(4, Verb::SlotErase, Access::Operational, SLOT, NONE),
-    read(5, Verb::KeyRead, Access::Public, SLOT, NONE),
-    write(5, Verb::KeyGenerate, Access::Operational, SLOT, NONE),
-    read(6, Verb::Csr, Access::Operational, SLOT, SUBJECT.and(Keys::CHALLENGE)),
-    read(7, Verb::ChainRead, Access::Public, SLOT, NONE),
-    write(7, Verb::ChainInstall, Access::Operational, SLOT, VALUE.and(Keys::NOW)),
-    read(8, Verb::Certificate, Access::Public, SLOT, Keys::INDEX),
-    write(9, Verb::IdentityErase, Access::Operational, SLOT, NONE),
-    read(10, Verb::Phase, Access::Public, SLOT, NONE),
-    write(11, Verb::Activate, Access::Operational, SLOT, NONE),
-    write(12, Verb::Confirm, Access::Operational, SLOT, NONE),
-    write(13, Verb::Rollback, Access::Operational, SLOT, NONE),
-    write(14, Verb::Lock, Access::Factory, Keys::YES, NONE),
-    write(15, Verb::Reset, Access::Operational, Keys::YES, NONE),
-    write(16, Verb::Update, Access::Public, NONE, VALUE.and(Keys::NOW)),
-    read(17, Verb::Token, Access::Public, Keys::CHALLENGE, NONE),
-    read(18, Verb::TokenSize, Access::Public, NONE, Keys::LEN),
-    read(19, Verb::Evidence, Access::Public, Keys::CHALLENGE, SLOT),
-    read(20, Verb::Iak, Access::Public, NONE, NONE),
-    read(21, Verb::Info, Access::Public, NONE, NONE),
-    read(22, Verb::LoadProgress, Access::Public, NONE, NONE),
-    write(22, Verb::LoadPiece, Access::Public, Keys::OFF.and(Keys::SHA).and(Keys::DATA), Keys::LEN),
-    write(23, Verb::Abort, Access::Public, NONE, NONE),
-    read(24, Verb::Result, Access::Public, Keys::OFF.and(Keys::SHA), NONE),
-    read(25, Verb::LastError, Access::Public, NONE, NONE),
+    read(0, Verb::Status, Act::Work, NONE, Keys::NOW),
+    read(1, Verb::SlotIds, Act::Look, NONE, NONE),
+    read(2, Verb::SlotInfo, Act::Look, SLOT, NONE),
+    read(3, Verb::SlotRead, Act::Look, SLOT, NONE),
+    write(3, Verb::SlotWrite, Act::Operate, SLOT, VALUE),
+    write(4, Verb::SlotErase, Act::Operate, SLOT, NONE),
+    read(5, Verb::KeyRead, Act::Look, SLOT, NONE),
+    write(5, Verb::KeyGenerate, Act::Operate, SLOT, NONE),
+    read(6, Verb::Csr, Act::Work, SLOT, SUBJECT.and(Keys::CHALLENGE)),
+    read(7, Verb::ChainRead, Act::Look, SLOT, NONE),
+    write(7, Verb::ChainInstall, Act::Operate, SLOT, VALUE.and(Keys::NOW)),
+    read(8, Verb::Certificate, Act::Look, SLOT, Keys::INDEX),
+    write(9, Verb::IdentityErase, Act::Operate, SLOT, NONE),
+    read(10, Verb::Phase, Act::Look, SLOT, NONE),
+    write(11, Verb::Activate, Act::Operate, SLOT, NONE),
+    write(12, Verb::Confirm, Act::Operate, SLOT, NONE),
+    write(13, Verb::Rollback, Act::Operate, SLOT, NONE),
+    write(14, Verb::Lock, Act::Lock, Keys::YES, NONE),
+    write(15, Verb::Reset, Act::Operate, Keys::YES, NONE),
+    write(16, Verb::Update, Act::Update, NONE, VALUE),
+    read(17, Verb::Token, Act::Attest, Keys::CHALLENGE, NONE),
+    read(18, Verb::TokenSize, Act::Look, NONE, Keys::LEN),
+    read(19, Verb::Evidence, Act::Attest, Keys::CHALLENGE, SLOT),
+    read(20, Verb::Iak, Act::Look, NONE, NONE),
+    read(21, Verb::Info, Act::Look, NONE, NONE),
+    read(22, Verb::LoadProgress, Act::Look, NONE, Keys::SESSION),
+    write(22, Verb::LoadPiece, Act::Look, Keys::OFF.and(Keys::SHA).and(Keys::DATA), Keys::LEN.and(Keys::SESSION)),
+    write(23, Verb::Abort, Act::Look, NONE, Keys::SESSION),
+    read(24, Verb::Result, Act::Look, Keys::OFF.and(Keys::SHA), NONE),
+    read(25, Verb::LastError, Act::Look, NONE, NONE),
+    read(26, Verb::Nonce, Act::Update, NONE, NONE),
 ];
 
-const fn read(id: u8, verb: Verb, access: Access, needs: Keys, takes: Keys) -> Command {
-    Command { id, write: false, verb, access, needs, takes }
+const fn read(id: u8, verb: Verb, act: Act, needs: Keys, takes: Keys) -> Command {
+    Command { id, write: false, verb, act, needs, takes }
 }
 
-const fn write(id: u8, verb: Verb, access: Access, needs: Keys, takes: Keys) -> Command {
-    Command { id, write: true, verb, access, needs, takes }
+const fn write(id: u8, verb: Verb, act: Act, needs: Keys, takes: Keys) -> Command {
+    Command { id, write: true, verb, act, needs, takes }
 }
 
 impl Command {

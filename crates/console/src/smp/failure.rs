@@ -19,6 +19,8 @@ pub(super) enum Failure {
     MissingKey,
     /// The device is locked, and SMP does this no more.
     Locked,
+    /// Another session is loading a value.
+    InUse,
     /// What was loaded, or the result, is not the one named.
     Stale,
     /// Bytes of the load that are still missing.
@@ -68,6 +70,7 @@ impl Failure {
             Self::Overrun(_) => 71,
             Self::TooLong(_) => 72,
             Self::Kind => 73,
+            Self::InUse => 74,
             Self::Full | Self::Unsupported => 1,
         }
     }
@@ -101,7 +104,7 @@ impl Failure {
                 _ => mgmt::EINVAL,
             },
             Self::Locked => mgmt::EACCESSDENIED,
-            Self::Stale => mgmt::EBUSY,
+            Self::Stale | Self::InUse => mgmt::EBUSY,
             Self::Incomplete(_) => mgmt::EBADSTATE,
             Self::Digest => mgmt::ECORRUPT,
             Self::Full => mgmt::EMSGSIZE,

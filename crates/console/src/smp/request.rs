@@ -29,6 +29,7 @@ impl Keys {
     pub(super) const O: Self = Self(1 << 10);
     pub(super) const INDEX: Self = Self(1 << 11);
     pub(super) const YES: Self = Self(1 << 12);
+    pub(super) const SESSION: Self = Self(1 << 13);
 
     pub(super) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -54,6 +55,7 @@ impl Keys {
             "o" => Self::O,
             "index" => Self::INDEX,
             "yes" => Self::YES,
+            "session" => Self::SESSION,
             _ => return None,
         })
     }
@@ -83,6 +85,8 @@ pub(super) struct Request<'r> {
     serial: &'r str,
     o: &'r str,
     pub(super) index: usize,
+    /// The session that a value belongs to; 0 for a client that names none.
+    pub(super) session: u64,
 }
 
 /// The byte that ends a map of indefinite length.
@@ -111,6 +115,7 @@ impl<'r> Request<'r> {
             serial: "",
             o: "",
             index: 0,
+            session: 0,
         };
         if payload.first() == Some(&INDEFINITE_MAP) {
             let mut reader = Reader::starting_at(payload, 1);
@@ -161,6 +166,10 @@ impl<'r> Request<'r> {
                 if !reader.bool()? {
                     return Err(fault.into());
                 }
+            }
+            Keys::SESSION => {
+                let fault = reader.fault(Reason::Range);
+                self.session = u64::try_from(reader.int()?).map_err(|_| fault)?;
             }
             _ => self.index = size(reader)?,
         }

@@ -39,16 +39,18 @@ pub(crate) async fn start_with_tls(
     tls: Option<TlsConfig>,
     change: impl FnOnce(&mut Config),
 ) -> Running {
-    let registry = Registry::open(&directory.join("registry.db")).await.expect("opens");
+    let registry = Registry::open_or_create(&directory.join("registry.db")).await.expect("opens");
     let mut config = Config {
         registry: registry.clone(),
         anchors: TrustAnchors::default(),
         policy: None,
         endorsements: None,
+        lifecycles: Vec::new(),
         allow_development_key: false,
         unknown: Unknown::Refuse,
         challenge_lifetime: Duration::from_secs(300),
         signer: None,
+        result_lifetime: Duration::from_secs(3600),
         ear_names: ear::Names::Draft,
         limits: Limits::default(),
     };

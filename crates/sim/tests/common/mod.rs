@@ -5,8 +5,10 @@
 use devid_core::Error;
 use devid_core::device::{Device, scratch_len};
 use devid_core::layout::{Kind, Layout, Policy, STANDARD, SlotDef, SlotId, slot};
+use devid_core::platform::{AssetId, Service};
 use devid_core::time::UnixTime;
 use devid_core::token::Profile;
+use devid_sim::ca::ThrowAwayAnchor;
 use devid_sim::{Config, Sim};
 
 pub(crate) const NOW: UnixTime = UnixTime(1_795_000_000);
@@ -37,6 +39,19 @@ pub(crate) const DATA: Layout<'static> = Layout { slots: &SLOTS, ..STANDARD };
 pub(crate) fn open(sim: Sim, layout: Layout<'static>) -> Result<Device<'static, Sim>, Error> {
     // A test's few kilobytes are not worth a lifetime in every signature.
     Device::open(sim, layout, vec![0; scratch_len(&layout)].leak())
+}
+
+/// Where the copies of the state are.
+pub(crate) const STATE_COPIES: [AssetId; 2] = [
+    AssetId { service: Service::Its, uid: 0x2c00_4f20 },
+    AssetId { service: Service::Ps, uid: 0x2c00_4f21 },
+];
+
+/// Gives a device an anchor that may command it, as a lock needs.
+pub(crate) fn give_anchor(device: &mut Device<'_, Sim>) -> ThrowAwayAnchor {
+    let anchor = ThrowAwayAnchor::new("anchor", NOW, true);
+    device.write(device.find("anchor0").unwrap(), anchor.certificate()).unwrap();
+    anchor
 }
 
 /// A value of a slot, and `None` where it is empty.

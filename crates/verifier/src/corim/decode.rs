@@ -24,6 +24,8 @@ pub(super) mod tag {
     pub(super) const COMID: u64 = 506;
     pub(in super::super) const UEID: u64 = 550;
     pub(in super::super) const PKIX_KEY: u64 = 554;
+    pub(in super::super) const PKIX_CERTIFICATE: u64 = 555;
+    pub(in super::super) const PKIX_PATH: u64 = 556;
     pub(in super::super) const BYTES: u64 = 560;
     pub(in super::super) const PSA_IMPLEMENTATION_ID: u64 = 600;
     pub(super) const PSA_REFERENCE_VALUE_ID: u64 = 601;

@@ -47,6 +47,7 @@ pub(super) fn take(
         is_signed,
         reference_values: Vec::new(),
         keys: Vec::new(),
+        identities: Vec::new(),
         ignored: manifest.other_tags,
     };
     for comid in &manifest.comids {
@@ -70,7 +71,8 @@ impl Corim {
         for triple in &comid.attest_keys {
             self.take_key(triple, &[tag::BYTES])?;
         }
-        self.ignored += comid.identity_keys.len() + comid.other_triples;
+        comid.identity_keys.iter().for_each(|triple| self.take_identity(triple));
+        self.ignored += comid.other_triples;
         Ok(())
     }
 
@@ -79,14 +81,21 @@ impl Corim {
         for triple in &comid.references {
             self.take_references(triple, &CLASS_IDS, first_software_component)?;
         }
-        // Before keys had tags, attestation keys stood under the number that
-        // identity keys have now.
+        // Before keys had tags, the numbers of attestation keys and identity keys
+        // were each other's.
         let is_first = |triple: &&KeyTriple<'_>| matches!(triple.keys[..], [CryptoKey::First(_)]);
-        let first = comid.identity_keys.iter().filter(is_first);
-        self.ignored += comid.identity_keys.len() - first.clone().count() + comid.other_triples;
-        for triple in comid.attest_keys.iter().chain(first) {
+        let (first_attest, identities): (Vec<_>, Vec<_>) =
+            comid.identity_keys.iter().partition(is_first);
+        let (first_identities, attest): (Vec<_>, Vec<_>) =
+            comid.attest_keys.iter().partition(is_first);
+        for triple in attest.into_iter().chain(first_attest) {
             self.take_key(triple, &CLASS_IDS)?;
         }
+        identities
+            .into_iter()
+            .chain(first_identities)
+            .for_each(|triple| self.take_identity(triple));
+        self.ignored += comid.other_triples;
         Ok(())
     }
 
@@ -102,6 +111,14 @@ impl Corim {
             self.reference_values.push(read(of, measurement).map_err(within)?);
         }
         Ok(())
+    }
+
+    /// Takes the keys of an identity, of whatever device. One in a form that is
+    /// not read here could not be offered for attestation either.
+    fn take_identity(&mut self, triple: &KeyTriple<'_>) {
+        let keys: Vec<_> = triple.keys.iter().filter_map(identity_key).collect();
+        self.ignored += usize::from(keys.is_empty());
+        self.identities.extend(keys);
     }
 
     fn take_key(&mut self, triple: &KeyTriple<'_>, class_ids: &[u64]) -> Result<()> {
@@ -248,6 +265,19 @@ fn endorsed_key(triple: &KeyTriple<'_>, class_ids: &[u64]) -> Result<EndorsedKey
         _ => return refuse("not exactly one key"),
     };
     Ok(EndorsedKey { implementation_id, instance_id, key })
+}
+
+/// The key of an identity: its SubjectPublicKeyInfo, certificate, or chain.
+fn identity_key(key: &CryptoKey<'_>) -> Option<PublicKey> {
+    match *key {
+        CryptoKey::Tagged(Tagged { tag: tag::PKIX_KEY, value: Content::Text(text) })
+        | CryptoKey::First(text) => public_key(text).ok(),
+        CryptoKey::Tagged(Tagged {
+            tag: tag::PKIX_CERTIFICATE | tag::PKIX_PATH,
+            value: Content::Text(text),
+        }) => PublicKey::read_all(text.as_bytes()).ok()?.into_iter().next(),
+        CryptoKey::Tagged(_) => None,
+    }
 }
 
 /// A SubjectPublicKeyInfo as PEM, or its base64 alone, which the drafts'

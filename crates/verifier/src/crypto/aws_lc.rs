@@ -2,17 +2,13 @@
 //! aws-lc-rs.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ParsedPublicKey,
-};
+use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
 use aws_lc_rs::{digest as hashing, hmac};
-use rustls_pki_types::SignatureVerificationAlgorithm;
+use rustls_pki_types::{
+    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
+};
 
 use super::{Curve, Hash};
-
-pub(crate) use webpki::ALL_VERIFICATION_ALGS as CERTIFICATE_ALGORITHMS;
-
-const _: &[&dyn SignatureVerificationAlgorithm] = CERTIFICATE_ALGORITHMS;
 
 /// A public key, parsed once.
 pub(crate) struct EcdsaKey {
@@ -24,9 +20,9 @@ impl EcdsaKey {
     /// `None` where the point is not on the curve.
     pub(crate) fn new(curve: Curve, point: &[u8]) -> Option<Self> {
         let (algorithm, hash) = match curve {
-            Curve::P256 => (&ECDSA_P256_SHA256_FIXED, &hashing::SHA256),
-            Curve::P384 => (&ECDSA_P384_SHA384_FIXED, &hashing::SHA384),
-            Curve::P521 => (&ECDSA_P521_SHA512_FIXED, &hashing::SHA512),
+            Curve::P256 => (&signature::ECDSA_P256_SHA256_FIXED, &hashing::SHA256),
+            Curve::P384 => (&signature::ECDSA_P384_SHA384_FIXED, &hashing::SHA384),
+            Curve::P521 => (&signature::ECDSA_P521_SHA512_FIXED, &hashing::SHA512),
         };
         Some(Self { key: ParsedPublicKey::new(algorithm, point).ok()?, hash })
     }
@@ -73,4 +69,98 @@ fn hash(algorithm: &'static hashing::Algorithm, parts: &[&[u8]]) -> hashing::Dig
     let mut context = hashing::Context::new(algorithm);
     parts.iter().for_each(|part| context.update(part));
     context.finish()
+}
+
+/// ECDSA on the three curves, RSA from 2048 bits on, Ed25519 and ML-DSA.
+pub(crate) static CERTIFICATE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    &of(alg_id::ECDSA_P256, alg_id::ECDSA_SHA256, &signature::ECDSA_P256_SHA256_ASN1),
+    &of(alg_id::ECDSA_P256, alg_id::ECDSA_SHA384, &signature::ECDSA_P256_SHA384_ASN1),
+    &of(alg_id::ECDSA_P256, alg_id::ECDSA_SHA512, &signature::ECDSA_P256_SHA512_ASN1),
+    &of(alg_id::ECDSA_P384, alg_id::ECDSA_SHA256, &signature::ECDSA_P384_SHA256_ASN1),
+    &of(alg_id::ECDSA_P384, alg_id::ECDSA_SHA384, &signature::ECDSA_P384_SHA384_ASN1),
+    &of(alg_id::ECDSA_P384, alg_id::ECDSA_SHA512, &signature::ECDSA_P384_SHA512_ASN1),
+    &of(alg_id::ECDSA_P521, alg_id::ECDSA_SHA256, &signature::ECDSA_P521_SHA256_ASN1),
+    &of(alg_id::ECDSA_P521, alg_id::ECDSA_SHA384, &signature::ECDSA_P521_SHA384_ASN1),
+    &of(alg_id::ECDSA_P521, alg_id::ECDSA_SHA512, &signature::ECDSA_P521_SHA512_ASN1),
+    &of(alg_id::RSA_ENCRYPTION, alg_id::RSA_PKCS1_SHA256, &signature::RSA_PKCS1_2048_8192_SHA256),
+    &of(alg_id::RSA_ENCRYPTION, alg_id::RSA_PKCS1_SHA384, &signature::RSA_PKCS1_2048_8192_SHA384),
+    &of(alg_id::RSA_ENCRYPTION, alg_id::RSA_PKCS1_SHA512, &signature::RSA_PKCS1_2048_8192_SHA512),
+    // RFC 4055, 5: parameters may be absent.
+    &of(
+        alg_id::RSA_ENCRYPTION,
+        rsa_pkcs1_without_parameters::SHA256,
+        &signature::RSA_PKCS1_2048_8192_SHA256,
+    ),
+    &of(
+        alg_id::RSA_ENCRYPTION,
+        rsa_pkcs1_without_parameters::SHA384,
+        &signature::RSA_PKCS1_2048_8192_SHA384,
+    ),
+    &of(
+        alg_id::RSA_ENCRYPTION,
+        rsa_pkcs1_without_parameters::SHA512,
+        &signature::RSA_PKCS1_2048_8192_SHA512,
+    ),
+    &of(alg_id::RSA_ENCRYPTION, alg_id::RSA_PSS_SHA256, &signature::RSA_PSS_2048_8192_SHA256),
+    &of(alg_id::RSA_ENCRYPTION, alg_id::RSA_PSS_SHA384, &signature::RSA_PSS_2048_8192_SHA384),
+    &of(alg_id::RSA_ENCRYPTION, alg_id::RSA_PSS_SHA512, &signature::RSA_PSS_2048_8192_SHA512),
+    &of(alg_id::ED25519, alg_id::ED25519, &signature::ED25519),
+    &of(alg_id::ML_DSA_44, alg_id::ML_DSA_44, &signature::ML_DSA_44),
+    &of(alg_id::ML_DSA_65, alg_id::ML_DSA_65, &signature::ML_DSA_65),
+    &of(alg_id::ML_DSA_87, alg_id::ML_DSA_87, &signature::ML_DSA_87),
+];
+
+const fn of(
+    key: AlgorithmIdentifier,
+    name: AlgorithmIdentifier,
+    algorithm: &'static dyn VerificationAlgorithm,
+) -> Algorithm {
+    Algorithm { key, name, algorithm }
+}
+
+mod rsa_pkcs1_without_parameters {
+    use rustls_pki_types::AlgorithmIdentifier;
+
+    const fn named(id: &'static [u8; 11]) -> AlgorithmIdentifier {
+        AlgorithmIdentifier::from_slice(id)
+    }
+    pub(super) const SHA256: AlgorithmIdentifier =
+        named(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b");
+    pub(super) const SHA384: AlgorithmIdentifier =
+        named(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c");
+    pub(super) const SHA512: AlgorithmIdentifier =
+        named(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d");
+}
+
+#[derive(Debug)]
+struct Algorithm {
+    key: AlgorithmIdentifier,
+    name: AlgorithmIdentifier,
+    algorithm: &'static dyn VerificationAlgorithm,
+}
+
+impl SignatureVerificationAlgorithm for Algorithm {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        // RFC 5480, 2.2 knows no hybrid form of points.
+        let is_ec =
+            matches!(self.key, alg_id::ECDSA_P256 | alg_id::ECDSA_P384 | alg_id::ECDSA_P521);
+        if is_ec && !matches!(public_key.first(), Some(0x02..=0x04)) {
+            return Err(InvalidSignature);
+        }
+        let key = UnparsedPublicKey::new(self.algorithm, public_key);
+        key.verify(message, signature).map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.key
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.name
+    }
 }

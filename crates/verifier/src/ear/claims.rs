@@ -32,6 +32,8 @@ enum Claim {
     VerifierId,
     Evidence,
     PolicyClaims,
+    Audience,
+    KeyAttestation,
 }
 
 /// A claim as JSON and CBOR name it.
@@ -39,6 +41,8 @@ type Named = (&'static str, i64);
 
 const DEVELOPER: Named = ("developer", 0);
 const BUILD: Named = ("build", 1);
+/// The attested public key, as DER SubjectPublicKeyInfo in base64url.
+const AKPUB: &str = "akpub";
 
 impl Claim {
     const fn named(self, names: Names) -> Named {
@@ -61,6 +65,9 @@ impl Claim {
             (Self::Evidence, Names::Veraison) => ("ear.veraison.annotated-evidence", -70000),
             (Self::PolicyClaims, Names::Draft) => ("ear_veraison_policy_claims", -70001),
             (Self::PolicyClaims, Names::Veraison) => ("ear.veraison.policy-claims", -70001),
+            (Self::Audience, _) => ("aud", 3),
+            (Self::KeyAttestation, Names::Draft) => ("ear_veraison_key_attestation", -70002),
+            (Self::KeyAttestation, Names::Veraison) => ("ear.veraison.key-attestation", -70002),
         }
     }
 }
@@ -86,6 +93,10 @@ pub(super) fn write(ear: &Ear, encoding: Encoding) -> Tree {
     claims.extend(
         times.into_iter().filter_map(|(claim, time)| Some((label(claim), Tree::Int(time?)))),
     );
+    if let Some(audience) = &ear.audience {
+        let names = audience.iter().cloned().map(Tree::Text).collect();
+        claims.push((label(Claim::Audience), Tree::Array(names)));
+    }
     if let Some(id) = &ear.verifier_id {
         let fields = [(DEVELOPER, &id.developer), (BUILD, &id.build)];
         let fields = fields.map(|(name, text)| (encoding.label(name), Tree::Text(text.clone())));
@@ -129,6 +140,11 @@ fn write_submodule(submodule: &Submodule, names: Names, encoding: Encoding) -> T
     }
     let nonce = submodule.nonce.clone();
     claims.extend(nonce.map(|nonce| (label(Claim::Nonce), Tree::Bytes(nonce))));
+    if let Some(key) = &submodule.vouched_key {
+        // Text in CBOR too: the extension holds JSON.
+        let key = (Label::from(AKPUB), Tree::Text(BASE64URL_NOPAD.encode(key)));
+        claims.push((label(Claim::KeyAttestation), Tree::Map(vec![key])));
+    }
     for (claim, entries) in
         [(Claim::Evidence, &submodule.evidence), (Claim::PolicyClaims, &submodule.checks)]
     {
@@ -162,7 +178,16 @@ pub(super) fn checks(report: &Report<'_>) -> Vec<(Label, Tree)> {
             (Label::from(check.name()), Tree::Text(outcome.result.name().into()))
         })
         .collect();
-    vec![(Label::from("devid-checks"), Tree::Map(checks))]
+    let mut claims = vec![(Label::from("devid-checks"), Tree::Map(checks))];
+    let let_through: Vec<_> = report
+        .outcomes()
+        .filter(|(_, outcome)| outcome.let_through)
+        .map(|(check, _)| Tree::Text(check.name().into()))
+        .collect();
+    if !let_through.is_empty() {
+        claims.push((Label::from("devid-let-through"), Tree::Array(let_through)));
+    }
+    claims
 }
 
 /// Whose names claims use, by the profile.
@@ -202,6 +227,7 @@ pub(super) fn read(claims: &Tree, encoding: Encoding) -> Result<Ear, EarError> {
         issued_at: reader.time(Claim::IssuedAt)?.ok_or(error("iat: missing"))?,
         expires_at: reader.time(Claim::ExpiresAt)?,
         not_before: reader.time(Claim::NotBefore)?,
+        audience: reader.audience()?,
         verifier_id: reader.verifier_id()?,
         nonce: reader.nonce()?,
         submodules,
@@ -248,6 +274,28 @@ impl<'a> ClaimReader<'a> {
         Ok(Some(VerifierId { developer: field(DEVELOPER)?, build: field(BUILD)? }))
     }
 
+    /// One name or several (RFC 7519, 4.1.3).
+    fn audience(&self) -> Result<Option<Vec<String>>, EarError> {
+        let name = |tree: &Tree| match tree {
+            Tree::Text(name) => Ok(name.clone()),
+            _ => Err(self.fault(Claim::Audience, "not a name or several")),
+        };
+        match self.get(Claim::Audience) {
+            None => Ok(None),
+            Some(Tree::Array(names)) => names.iter().map(name).collect::<Result<_, _>>().map(Some),
+            Some(one) => Ok(Some(vec![name(one)?])),
+        }
+    }
+
+    fn vouched_key(&self) -> Result<Option<Vec<u8>>, EarError> {
+        let fault = || self.fault(Claim::KeyAttestation, "akpub is not base64");
+        match self.get(Claim::KeyAttestation).and_then(|map| map.get(&Label::from(AKPUB))) {
+            None => Ok(None),
+            Some(Tree::Text(key)) => base64(key).ok_or_else(fault).map(Some),
+            Some(_) => Err(fault()),
+        }
+    }
+
     fn nonce(&self) -> Result<Option<Vec<u8>>, EarError> {
         let nonce = match (self.encoding, self.get(Claim::Nonce)) {
             (_, None) => return Ok(None),
@@ -287,6 +335,7 @@ impl<'a> ClaimReader<'a> {
             trust_vector,
             policy_ids: self.policy_ids()?,
             nonce: self.nonce()?,
+            vouched_key: self.vouched_key()?,
             evidence: map(Claim::Evidence),
             checks: map(Claim::PolicyClaims),
         })

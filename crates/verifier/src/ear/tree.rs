@@ -13,7 +13,7 @@ use super::EarError;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Tree {
+pub(crate) enum Tree {
     Int(i64),
     Text(String),
     /// In CBOR alone.
@@ -26,33 +26,33 @@ pub(super) enum Tree {
 
 /// A map's key; in JSON always text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Label {
+pub(crate) enum Label {
     Int(i64),
     Text(String),
     Other(Vec<u8>),
 }
 
 impl Tree {
-    pub(super) fn from_json(input: &[u8]) -> Result<Self, EarError> {
+    pub(crate) fn from_json(input: &[u8]) -> Result<Self, EarError> {
         serde_json::from_slice(input).map_err(|error| EarError(error.to_string()))
     }
 
-    pub(super) fn to_json(&self) -> Vec<u8> {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    pub(super) fn from_cbor(reader: &mut Reader<'_>) -> Result<Self, EarError> {
+    pub(crate) fn from_cbor(reader: &mut Reader<'_>) -> Result<Self, EarError> {
         Self::read(reader, MAX_DEPTH)
     }
 
-    pub(super) fn to_cbor(&self) -> Vec<u8> {
+    pub(crate) fn to_cbor(&self) -> Vec<u8> {
         let mut out = minicbor::Encoder::new(Vec::new());
         // Writing to a vector cannot fail.
         let _infallible = self.write(&mut out);
         out.into_writer()
     }
 
-    pub(super) fn get(&self, label: &Label) -> Option<&Self> {
+    pub(crate) fn get(&self, label: &Label) -> Option<&Self> {
         let Self::Map(entries) = self else { return None };
         entries.iter().find(|(key, _)| key == label).map(|(_, value)| value)
     }

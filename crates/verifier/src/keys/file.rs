@@ -2,6 +2,7 @@
 //! Public keys in the forms that files have.
 
 use devid_core::cbor;
+use devid_core::cose::Algorithm;
 use devid_core::der::{Reader, Stop, Writer, tag};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use serde::Deserialize;
@@ -19,8 +20,11 @@ pub(super) fn read(file: &[u8]) -> Result<Vec<PublicKey>, KeyError> {
     match file.trim_ascii_start().first() {
         Some(b'{') => from_jwk(file),
         Some(&tag::SEQUENCE) => {
-            let spki = Certificate::read(file).map_or(file, |certificate| certificate.spki);
-            Ok(vec![PublicKey::from_spki(spki)?])
+            let is_certificate = Certificate::read(file).is_ok();
+            Ok(vec![match is_certificate {
+                true => PublicKey::from_certificate(file)?,
+                false => PublicKey::from_spki(file)?,
+            }])
         }
         // A CBOR map or array.
         Some(0x80..=0xbf) => from_cose(file),
@@ -28,18 +32,9 @@ pub(super) fn read(file: &[u8]) -> Result<Vec<PublicKey>, KeyError> {
     }
 }
 
-/// Whether a file is a public key, a certificate or a container of such, broken
-/// or not: what must never be taken for a symmetric key.
+/// Whether a file is a public key or a certificate.
 pub(super) fn holds_public_key(file: &[u8]) -> bool {
-    match read(file) {
-        Ok(_) | Err(KeyError::NotOnCurve) => true,
-        // Random bytes can begin like DER or CBOR; they are no JSON object.
-        Err(_) => {
-            is_pem(file)
-                || file.trim_ascii_start().starts_with(b"{")
-                    && serde_json::from_slice::<serde_json::Value>(file).is_ok()
-        }
-    }
+    is_pem(file) || matches!(read(file), Ok(_) | Err(KeyError::NotOnCurve))
 }
 
 /// Whether a file is PEM: text with a boundary in it.
@@ -125,6 +120,10 @@ struct Jwk {
     y: Option<String>,
     /// The private half, whose presence is all that counts.
     d: Option<serde::de::IgnoredAny>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    purpose: Option<String>,
+    key_ops: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -154,12 +153,18 @@ impl Jwk {
         if self.d.is_some() {
             return Err(KeyError::PrivateKey);
         }
-        let curve = match (self.kty.as_str(), self.crv.as_deref()) {
-            ("EC", Some("P-256")) => Curve::P256,
-            ("EC", Some("P-384")) => Curve::P384,
-            ("EC", Some("P-521")) => Curve::P521,
+        let (curve, algorithm) = match (self.kty.as_str(), self.crv.as_deref()) {
+            ("EC", Some("P-256")) => (Curve::P256, "ES256"),
+            ("EC", Some("P-384")) => (Curve::P384, "ES384"),
+            ("EC", Some("P-521")) => (Curve::P521, "ES512"),
             _ => return Err(KeyError::Algorithm),
         };
+        let is_for_this = self.alg.as_deref().is_none_or(|alg| alg == algorithm)
+            && self.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
+            && self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+        if !is_for_this {
+            return Err(KeyError::Use);
+        }
         let coordinate = |name, value: &Option<String>| {
             let text = value.as_deref().ok_or_else(|| KeyError::Jwk(format!("no {name}")))?;
             base64url(text).ok_or_else(|| KeyError::Jwk(format!("{name} is not base64url")))
@@ -170,7 +175,7 @@ impl Jwk {
 }
 
 /// base64url without padding (RFC 7515, 2); bits left over must be zero.
-fn base64url(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64url(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count) = (0u32, 0);
     for digit in text.bytes() {
@@ -220,13 +225,23 @@ fn cose_key(reader: &mut cbor::Reader<'_>) -> Result<PublicKey, KeyError> {
     const EC2: i64 = 2;
     const SYMMETRIC: i64 = 4;
 
+    const VERIFY: i64 = 2;
     let (mut kty, mut curve, mut x, mut y, mut private) = (None, None, None, None, None);
+    let (mut algorithm, mut may_verify) = (None, None);
     let mut unknown = cbor::UnknownKeys::default();
     let mut read = || -> Result<(), cbor::Fault> {
         for _ in 0..reader.map()? {
             let at = reader.at();
             let repeated = match reader.key()? {
                 Int(1) => kty.replace(reader.int()?).is_some(),
+                Int(3) => algorithm.replace(reader.key()?).is_some(),
+                Int(4) => {
+                    let mut has_it = false;
+                    for _ in 0..reader.array()? {
+                        has_it |= reader.key()? == Int(VERIFY);
+                    }
+                    may_verify.replace(has_it).is_some()
+                }
                 Int(-1) if kty != Some(SYMMETRIC) => curve.replace(reader.int()?).is_some(),
                 Int(-2) => x.replace(reader.bytes()?).is_some(),
                 Int(-3) => y.replace(reader.bytes()?).is_some(),
@@ -256,5 +271,11 @@ fn cose_key(reader: &mut cbor::Reader<'_>) -> Result<PublicKey, KeyError> {
         _ => return Err(KeyError::Algorithm),
     };
     let (x, y) = (x.ok_or(KeyError::CoseKey)?, y.ok_or(KeyError::CoseKey)?);
-    PublicKey::from_coordinates(curve, x, y)
+    let key = PublicKey::from_coordinates(curve, x, y)?;
+    let fits = match algorithm {
+        None => true,
+        Some(Int(number)) => key.fits(Algorithm::from_number(number)),
+        Some(_) => false,
+    };
+    if fits && may_verify != Some(false) { Ok(key) } else { Err(KeyError::Use) }
 }

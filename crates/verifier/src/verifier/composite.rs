@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Evidence of more than one token: each is verified, and what binds them.
 
+use devid_core::bound::NotPlain;
+use std::mem::take;
+
 use devid_core::cbor::Reason;
 use devid_core::cose::{Envelope, Kind};
 
 use super::{Challenge, Verifier, compare_binding, compare_challenge, usable_algorithm};
 use crate::bound::BoundChallenge;
-use crate::cca::Realm;
+use crate::cca::{Profile, Realm, RealmProfile};
 use crate::csr::Request;
 use crate::evidence::Evidence;
 use crate::key_attestation::KeyAttestation;
 use crate::keys::{KeyError, PublicKey};
 use crate::report::{Check, CheckResult, Outcome, Report};
+use crate::reuse::SignatureUse;
 
 impl Verifier<'_> {
     /// Verifies evidence of any form.
@@ -46,7 +50,7 @@ impl Verifier<'_> {
                     return Report::undecodable("no evidence");
                 };
                 all.prefix(label);
-                reports.for_each(|(label, report)| all.join(label, &report));
+                reports.for_each(|(label, report)| all.join(label, report));
                 all
             }
         }
@@ -90,9 +94,18 @@ impl Verifier<'_> {
                 return report;
             }
         };
-        report.also(Check::Profile, "realm", Outcome::pass(claims.profile.name()));
-        let signature = check_signature(&envelope, claims.key());
-        report.also(Check::Signature, "realm", signature);
+        let platform_profile = report.cca.map(|cca| cca.platform.profile);
+        report.also(
+            Check::Profile,
+            "realm",
+            match (claims.profile, platform_profile) {
+                (RealmProfile::Unnamed, Some(profile)) if profile != Profile::Ssd1 => {
+                    Outcome::fail("it names no profile, and the platform's is of platforms alone")
+                }
+                (profile, _) => Outcome::pass(profile.name()),
+            },
+        );
+        report.also_signed("realm", envelope, claims.key());
         report.set(Check::Challenge, compare_challenge(challenge, claims.challenge));
         let platform = report.cca.as_ref().map(|cca| cca.platform.challenge);
         let binder = claims.binder();
@@ -139,7 +152,7 @@ impl Verifier<'_> {
             }
         };
         let key = PublicKey::from_cose_key(claims.attesting_key);
-        report.also(Check::Signature, "kat", check_signature(&envelope, key));
+        report.also_signed("kat", envelope, key);
         if PublicKey::from_cose_key(claims.attested_key).is_err() {
             let no_key = Outcome::fail("the attested key is no public key of a known kind");
             report.also(Check::Claims, "kat", no_key);
@@ -149,14 +162,21 @@ impl Verifier<'_> {
         report.set(
             Check::Binding,
             match bound {
-                Some(true) => Outcome::pass("the platform vouches for the attesting key"),
+                // For whom it does is another matter: everybody can ask for that.
+                Some(true) => {
+                    Outcome::pass("the platform vouches for the attesting key").let_through()
+                }
                 Some(false) => {
                     Outcome::fail("the platform's nonce is not the hash of the attesting key")
                 }
                 None => Outcome::fail("the platform's nonce cannot be read"),
             },
         );
-        report.also_binding(compare_binding(challenge, claims.nonce));
+        if matches!(challenge, Challenge::Bound(_)) {
+            // The platform's nonce is a plain hash, for which everybody can ask.
+            let relayed = Outcome::fail("a key attestation bundle vouches for no key by itself");
+            report.also(Check::Binding, "", relayed);
+        }
         report.nonce = Some(claims.nonce);
         report.key_attestation = Some(claims);
         report
@@ -174,17 +194,18 @@ impl Verifier<'_> {
             Err(error) => return Report::undecodable(format!("the request's key: {error}")),
         };
         let bound = match challenge {
-            Challenge::Expected(challenge) => Some(BoundChallenge::new(challenge, &key)),
-            Challenge::Bound(bound) => Some(BoundChallenge::new(bound.challenge(), &key)),
-            Challenge::Any | Challenge::NotGiven => None,
+            Challenge::Expected(sent) => BoundChallenge::new(sent, &key).map_err(NotPlain::reason),
+            Challenge::Bound(bound) => {
+                BoundChallenge::new(bound.challenge(), &key).map_err(NotPlain::reason)
+            }
+            Challenge::Any | Challenge::NotGiven => {
+                Err("without the challenge nobody can tell which key is vouched for")
+            }
         };
         let mut report = self.verify_evidence(evidence, bound.map_or(challenge, Challenge::Bound));
         match (challenge, bound) {
-            (_, None) => report.set(
-                Check::Binding,
-                Outcome::fail("without the challenge nobody can tell which key is vouched for"),
-            ),
-            (Challenge::Bound(given), Some(bound)) if given != bound => {
+            (_, Err(reason)) => report.set(Check::Binding, Outcome::fail(reason)),
+            (Challenge::Bound(given), Ok(bound)) if given != bound => {
                 report.set(Check::Binding, Outcome::fail("the request is for another key"));
             }
             _ => {}
@@ -205,7 +226,7 @@ impl Verifier<'_> {
 
 /// A signature by a key that stands beside it and that something else vouches
 /// for.
-fn check_signature(envelope: &Envelope<'_>, key: Result<PublicKey, KeyError>) -> Outcome {
+fn check_signature(envelope: &Envelope<'_>, key: &Result<PublicKey, KeyError>) -> Outcome {
     let algorithm = match usable_algorithm(envelope) {
         Ok(algorithm) if envelope.kind == Kind::Sign1 => algorithm,
         Ok(_) => return Outcome::fail("not a COSE_Sign1"),
@@ -221,11 +242,21 @@ fn check_signature(envelope: &Envelope<'_>, key: Result<PublicKey, KeyError>) ->
     }
 }
 
-impl Report<'_> {
+impl<'t> Report<'t> {
+    /// Adds the signature of another token, by a key that stands beside it.
+    fn also_signed(&mut self, who: &str, envelope: Envelope<'t>, key: Result<PublicKey, KeyError>) {
+        let outcome = check_signature(&envelope, &key);
+        if let (true, Ok(key)) = (outcome.passed(), key) {
+            self.signature_uses.push(SignatureUse::new(*key.id(), envelope));
+        }
+        self.also(Check::Signature, who, outcome);
+    }
+
     /// Adds what another part of the evidence says to a check: the worse counts.
     fn also(&mut self, check: Check, who: &str, outcome: Outcome) {
         let outcome = labelled(who, outcome);
         let known = &mut self.outcomes[check as usize];
+        let let_through = known.let_through || outcome.let_through;
         let severity = |result| match result {
             CheckResult::Pass => 0,
             CheckResult::NotPerformed => 1,
@@ -242,6 +273,7 @@ impl Report<'_> {
                 known.detail = format!("{}{separator}{}", known.detail, outcome.detail).into();
             }
         }
+        known.let_through = let_through;
     }
 
     /// Adds whether a nonce vouches for a key, where that was asked.
@@ -260,9 +292,10 @@ impl Report<'_> {
 
     /// Makes it a report on both. Claims are those of one token: there are none
     /// then.
-    fn join(&mut self, label: &str, other: &Report<'_>) {
+    fn join(&mut self, label: &str, other: Self) {
         other.outcomes().for_each(|(check, outcome)| self.also(check, label, outcome.clone()));
-        *self = Self { outcomes: self.outcomes.clone(), ..Self::blank() };
+        let signature_uses = [take(&mut self.signature_uses), other.signature_uses].concat();
+        *self = Self { outcomes: self.outcomes.clone(), signature_uses, ..Self::blank() };
     }
 }
 

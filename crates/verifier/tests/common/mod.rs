@@ -5,6 +5,7 @@
 
 #[path = "../../../core/tests/token/cbor.rs"]
 pub(crate) mod cbor;
+pub(crate) mod path;
 pub(crate) mod x509;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -75,7 +76,7 @@ impl Signer {
 
     pub(crate) fn secret(&self) -> MacKey {
         let Self::Mac(_, key) = self else { panic!("not symmetric") };
-        MacKey::from_bytes(key.clone()).unwrap()
+        MacKey::read(key, &[]).unwrap()
     }
 
     /// The instance id that TF-M 2.2 derives.
@@ -114,6 +115,20 @@ impl Signer {
             Self::Mac(_, key) => mac::<Hmac<Sha512>>(key, message),
         }
     }
+}
+
+/// The public half as a COSE_Key.
+pub(crate) fn cose_key(signer: &Signer) -> Value {
+    let point = signer.point();
+    let (x, y) = point[1..].split_at(point.len() / 2);
+    let curve = if x.len() == 32 { 1 } else { 2 };
+    let coordinate = |bytes: &[u8]| Bytes(bytes.to_vec());
+    Map(vec![
+        (Int(1), Int(2)),
+        (Int(-1), Int(curve)),
+        (Int(-2), coordinate(x)),
+        (Int(-3), coordinate(y)),
+    ])
 }
 
 /// The nonce of every token made here.

@@ -13,11 +13,22 @@ pub(crate) struct Template {
     pub(crate) ca: Option<Option<u8>>,
     /// keyUsage's first octet.
     pub(crate) key_usage: Option<u8>,
-    /// extKeyUsage, one purpose.
-    pub(crate) purpose: Option<&'static [u8]>,
+    /// extKeyUsage, where there are purposes.
+    pub(crate) purposes: &'static [&'static [u8]],
     /// An extension that nobody knows, critical.
     pub(crate) unknown_critical: bool,
+    /// serialNumber.
+    pub(crate) serial: u8,
+    /// More extensions: the last octet of 2.5.29.n, critical, value.
+    pub(crate) more: &'static [(u8, bool, Vec<u8>)],
 }
+
+/// tcg-kp-AIKCertificate, 2.23.133.8.3: an attestation key.
+pub(crate) const ATTESTATION: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x03];
+/// id-kp-clientAuth: an identity.
+pub(crate) const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+/// anyExtendedKeyUsage
+pub(crate) const ANY_PURPOSE: &[u8] = &[0x55, 0x1d, 37, 0];
 
 /// An end entity that signs tokens.
 pub(crate) const LEAF: Template = Template {
@@ -26,13 +37,15 @@ pub(crate) const LEAF: Template = Template {
     not_after: "99991231235959Z",
     ca: None,
     key_usage: Some(0x80),
-    purpose: None,
+    purposes: &[ATTESTATION],
     unknown_critical: false,
+    serial: 7,
+    more: &[],
 };
 
 /// A CA.
 pub(crate) const CA: Template =
-    Template { subject: "Root", ca: Some(None), key_usage: Some(0x06), ..LEAF };
+    Template { subject: "Root", ca: Some(None), key_usage: Some(0x06), purposes: &[], ..LEAF };
 
 impl Template {
     /// Issues the certificate for the key of `subject`.
@@ -48,7 +61,7 @@ impl Template {
             0x30,
             &[
                 &tlv(0xa0, &[&[2, 1, 2]]),
-                &[2, 1, 7],
+                &[2, 1, self.serial],
                 &algorithm,
                 &name(issuer_name),
                 &validity,
@@ -75,25 +88,53 @@ impl Template {
             let unused = bits.trailing_zeros().min(7) as u8;
             add(&[0x55, 0x1d, 15], true, &[3, 2, unused, bits]);
         }
-        if let Some(purpose) = self.purpose {
-            add(&[0x55, 0x1d, 37], false, &tlv(0x30, &[&oid(purpose)]));
+        if !self.purposes.is_empty() {
+            let purposes: Vec<_> = self.purposes.iter().flat_map(|purpose| oid(purpose)).collect();
+            add(&[0x55, 0x1d, 37], false, &tlv(0x30, &[&purposes]));
         }
         if self.unknown_critical {
             add(&[0x55, 0x1d, 99], true, &[5, 0]);
         }
+        for (id, critical, value) in self.more {
+            add(&[0x55, 0x1d, *id], *critical, value);
+        }
         tlv(0x30, &[&extensions])
+    }
+
+    /// The same with one more extension.
+    pub(crate) fn with(&self, id: u8, critical: bool, value: Vec<u8>) -> Self {
+        // So that templates can be constants.
+        let more = [self.more, &[(id, critical, value)]].concat().leak();
+        Self { more, ..self.clone() }
     }
 }
 
 /// A CRL that lists certificates by serial number.
 pub(crate) fn crl(issuer: (&str, &Signer), updates: [&str; 2], serials: &[u8]) -> Vec<u8> {
+    crl_with(issuer, updates, serials, 1, &[])
+}
+
+/// The same with a number, and with more extensions: the last octet of 2.5.29.n,
+/// critical, value.
+pub(crate) fn crl_with(
+    issuer: (&str, &Signer),
+    updates: [&str; 2],
+    serials: &[u8],
+    number: u8,
+    more: &[(u8, bool, Vec<u8>)],
+) -> Vec<u8> {
     let algorithm = tlv(0x30, &[&oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2])]);
     let entries: Vec<u8> = serials
         .iter()
         .flat_map(|&serial| tlv(0x30, &[&[2, 1, serial], &time("20260101000000Z")]))
         .collect();
     let revoked = if entries.is_empty() { vec![] } else { tlv(0x30, &[&entries]) };
-    let number = tlv(0x30, &[&oid(&[0x55, 0x1d, 20]), &tlv(0x04, &[&[2, 1, 1]])]);
+    let mut extensions = tlv(0x30, &[&oid(&[0x55, 0x1d, 20]), &tlv(0x04, &[&[2, 1, number]])]);
+    for (id, critical, value) in more {
+        let critical: &[u8] = if *critical { &[0x01, 0x01, 0xff] } else { &[] };
+        let id = oid(&[0x55, 0x1d, *id]);
+        extensions.extend(tlv(0x30, &[&id, critical, &tlv(0x04, &[value])]));
+    }
     let tbs = tlv(
         0x30,
         &[
@@ -103,7 +144,7 @@ pub(crate) fn crl(issuer: (&str, &Signer), updates: [&str; 2], serials: &[u8]) -
             &time(updates[0]),
             &time(updates[1]),
             &revoked,
-            &tlv(0xa0, &[&tlv(0x30, &[&number])]),
+            &tlv(0xa0, &[&tlv(0x30, &[&extensions])]),
         ],
     );
     let signature = tlv(0x03, &[&[0], &der_signature(&issuer.1.sign(&tbs))]);
@@ -142,14 +183,28 @@ pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-pub(crate) fn name(common_name: &str) -> Vec<u8> {
-    let value = tlv(0x0c, &[common_name.as_bytes()]);
-    let attribute = tlv(0x30, &[&oid(&[0x55, 0x04, 3]), &value]);
-    tlv(0x30, &[&tlv(0x31, &[&attribute])])
+/// A Name: a common name, or `O=Acme/CN=Line 1`.
+pub(crate) fn name(text: &str) -> Vec<u8> {
+    let text = if text.contains('=') { text.to_owned() } else { format!("CN={text}") };
+    let attributes: Vec<u8> = text
+        .split('/')
+        .flat_map(|part| {
+            let (kind, value) = part.split_once('=').unwrap();
+            let kind = match kind {
+                "CN" => 3,
+                "O" => 10,
+                "OU" => 11,
+                other => panic!("{other}"),
+            };
+            let value = tlv(0x0c, &[value.as_bytes()]);
+            tlv(0x31, &[&tlv(0x30, &[&oid(&[0x55, 0x04, kind]), &value])])
+        })
+        .collect();
+    tlv(0x30, &[&attributes])
 }
 
 /// UTCTime before 2050, as RFC 5280 wants it.
-fn time(text: &str) -> Vec<u8> {
+pub(crate) fn time(text: &str) -> Vec<u8> {
     if text < "2050" { tlv(0x17, &[&text.as_bytes()[2..]]) } else { tlv(0x18, &[text.as_bytes()]) }
 }
 
@@ -175,7 +230,8 @@ pub(crate) fn tlv(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     let mut out = match length {
         0..=0x7f => vec![tag, length as u8],
         0x80..=0xff => vec![tag, 0x81, length as u8],
-        _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+        0x100..=0xffff => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+        _ => vec![tag, 0x83, (length >> 16) as u8, (length >> 8) as u8, length as u8],
     };
     out.extend(contents);
     out
