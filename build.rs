@@ -57,7 +57,10 @@ impl Config {
     }
 
     fn anchor_purpose(&self, n: u32) -> &'static str {
-        if self.flag(&format!("DEVID_ANCHOR{n}_BOTH"), false) {
+        if !self.flag("DEVID_UPDATES", true) {
+            // Nobody commands the device.
+            "Tls"
+        } else if self.flag(&format!("DEVID_ANCHOR{n}_BOTH"), false) {
             "Both"
         } else if self.flag(&format!("DEVID_ANCHOR{n}_TLS"), false) {
             "Tls"

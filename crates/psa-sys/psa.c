@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 
+#include <zephyr/sys/util_macro.h>
+
 #include <psa/crypto.h>
 #ifdef CONFIG_TFM_PARTITION_INITIAL_ATTESTATION
 #include <psa/initial_attestation.h>
@@ -37,6 +39,7 @@ enum devid_number {
 	DEVID_IAK_KEY_ID = 0,
 #endif
 	DEVID_ASSET_MAX_LEN = CONFIG_DEVID_ASSET_MAX_LEN,
+	DEVID_UPDATES = IS_ENABLED(CONFIG_DEVID_UPDATES),
 
 	DEVID_EBUSY = EBUSY,
 	DEVID_EINVAL = EINVAL,

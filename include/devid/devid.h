@@ -913,14 +913,15 @@ int devid_reset(void);
  * applies it, whole or not at all (docs/update.md). Neither policies nor the
  * lock bind it.
  *
- * @param command the command as it came.
- * @param len its length in bytes.
  * Validity and expiry are checked at the time that devid_time_set() told.
  *
+ * @param command the command as it came.
+ * @param len its length in bytes.
  * @param[out] applied what was applied, or NULL.
  *
  * @retval 0 on success.
  * @retval -EINVAL @p command is NULL, @p len is 0, or @p applied not aligned.
+ * @retval -ENOTSUP without CONFIG_DEVID_UPDATES.
  * @retval -EBADMSG not an update command, or a certificate in it is malformed.
  * @retval -EPERM refused: no anchor that may command signed it, it is for
  *         another device, its number is used up, it has expired or no time is
@@ -963,6 +964,7 @@ int devid_time_set(int64_t now);
  *
  * @retval 0 on success.
  * @retval -EINVAL @p nonce is NULL.
+ * @retval -ENOTSUP without CONFIG_DEVID_UPDATES.
  * @retval -EIO the platform failed.
  */
 int devid_recovery_nonce(uint8_t (*nonce)[DEVID_NONCE_LEN]);

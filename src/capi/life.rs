@@ -370,14 +370,15 @@ pub extern "C" fn devid_reset() -> c_int {
 /// applies it, whole or not at all (docs/update.md). Neither policies nor the
 /// lock bind it.
 ///
-/// @param command the command as it came.
-/// @param len its length in bytes.
 /// Validity and expiry are checked at the time that devid_time_set() told.
 ///
+/// @param command the command as it came.
+/// @param len its length in bytes.
 /// @param[out] applied what was applied, or NULL.
 ///
 /// @retval 0 on success.
 /// @retval -EINVAL @p command is NULL, @p len is 0, or @p applied not aligned.
+/// @retval -ENOTSUP without CONFIG_DEVID_UPDATES.
 /// @retval -EBADMSG not an update command, or a certificate in it is malformed.
 /// @retval -EPERM refused: no anchor that may command signed it, it is for
 ///         another device, its number is used up, it has expired or no time is
@@ -437,6 +438,7 @@ pub extern "C" fn devid_time_set(now: i64) -> c_int {
 ///
 /// @retval 0 on success.
 /// @retval -EINVAL @p nonce is NULL.
+/// @retval -ENOTSUP without CONFIG_DEVID_UPDATES.
 /// @retval -EIO the platform failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn devid_recovery_nonce(nonce: *mut [u8; DEVID_NONCE_LEN]) -> c_int {

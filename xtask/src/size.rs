@@ -21,7 +21,14 @@ use crate::tool::{
 pub(crate) struct Budget {
     linked: LinkedBudgets,
     pub(crate) stack: u64,
-    pub(crate) image: MemoryBudget,
+    pub(crate) image: ImageBudgets,
+}
+
+/// Limits of what devid adds to an image.
+#[derive(Deserialize)]
+pub(crate) struct ImageBudgets {
+    pub(crate) whole: MemoryBudget,
+    pub(crate) without_updates: MemoryBudget,
 }
 
 /// Limits of devid linked alone.

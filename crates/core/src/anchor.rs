@@ -10,7 +10,7 @@ use crate::chain;
 use crate::device::{Condition, Device};
 use crate::error::{Error, Refusal};
 use crate::key::PublicKey;
-use crate::layout::{Kind, SlotId};
+use crate::layout::{Kind, SlotDef, SlotId};
 use crate::platform::{Crypto, Platform};
 use crate::state::{SignerId, Standing, State};
 use crate::store::Held;
@@ -49,12 +49,17 @@ impl<P: Platform> Device<'_, P> {
         Moment { now: self.now(), floor: self.state.floor(), issued: None }
     }
 
+    /// Whether what a slot holds may command the device.
+    pub(crate) fn commands(def: &SlotDef<'_>) -> bool {
+        P::UPDATES && def.kind == Kind::Anchor && def.purpose.commands()
+    }
+
     /// Whether an anchor may command the device now, that in slot `except` not
     /// counted.
     pub(crate) fn has_commander(&mut self, except: Option<SlotId>) -> bool {
         let moment = self.moment();
         let slots = self.store.layout.slots;
-        let mut others = slots.iter().filter(|def| def.commands() && Some(def.id) != except);
+        let mut others = slots.iter().filter(|def| Self::commands(def) && Some(def.id) != except);
         others.any(|def| self.commander(def.id, moment).is_some_and(|found| found.may.is_ok()))
     }
 
@@ -102,6 +107,9 @@ impl<P: Platform> Device<'_, P> {
 
     /// Finishes what an interruption left of writing or removing an anchor.
     pub(crate) fn finish_anchors(&mut self) -> Result<(), Error> {
+        if !P::UPDATES {
+            return Ok(());
+        }
         let mut state = self.state;
         for signer in self.state.signers {
             match signer.standing() {

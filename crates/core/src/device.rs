@@ -245,7 +245,7 @@ impl<'a, P: Platform> Device<'a, P> {
                 device.chain(def.id)?;
             }
             device.finish_anchors()?;
-            if !device.has_commander(None) {
+            if P::UPDATES && !device.has_commander(None) {
                 return Err(Error::Refused(Refusal::NoCommander));
             }
             let mut state = device.state;
@@ -465,7 +465,7 @@ impl<'a, P: Platform> Device<'a, P> {
             }
             Kind::Anchor => {
                 chain::check_anchor(&mut self.store.platform, value, None)?;
-                if def.commands() {
+                if Self::commands(def) {
                     return self.write_commander(slot, value, intent);
                 }
             }
@@ -489,7 +489,7 @@ impl<'a, P: Platform> Device<'a, P> {
             device.check_policy(def)?;
             match def.kind {
                 Kind::Identity => device.erase_identity(slot),
-                Kind::Anchor if def.commands() => {
+                Kind::Anchor if Self::commands(def) => {
                     let mut intent = device.state;
                     device.erase_commander(slot, &mut intent)
                 }

@@ -104,11 +104,6 @@ impl SlotDef<'_> {
     pub const fn purpose(self, purpose: Purpose) -> Self {
         Self { purpose, ..self }
     }
-
-    /// Whether what the slot holds may command the device.
-    pub(crate) fn commands(&self) -> bool {
-        self.kind == Kind::Anchor && self.purpose.commands()
-    }
 }
 
 /// A device's slots and where their assets and keys live.

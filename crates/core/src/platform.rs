@@ -103,6 +103,9 @@ pub trait Attestation {
 }
 
 /// A whole platform.
-pub trait Platform: Storage + Keys + Crypto + Clock + Attestation {}
-
-impl<T: Storage + Keys + Crypto + Clock + Attestation> Platform for T {}
+pub trait Platform: Storage + Keys + Crypto + Clock + Attestation {
+    /// Whether anchors command the device. Without this,
+    /// [`Device::update`](crate::device::Device::update) is not supported and its
+    /// code is not linked: what a locked device has of the factory is final.
+    const UPDATES: bool = true;
+}

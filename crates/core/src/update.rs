@@ -195,16 +195,23 @@ impl<P: Platform> Device<'_, P> {
     ///   [`Refusal::Nonce`].
     /// - [`Error::Corrupt`]: the device has lost its state, and takes a recovery
     ///   alone.
+    /// - [`Error::NotSupported`]: this build takes no updates.
     /// - Errors of what it asks for: [`Device::write`], [`Device::install`],
     ///   [`Device::activate`], [`Device::erase`]. Its number is used up if the
     ///   change had begun; it can be sent again.
     pub fn update(&mut self, command: &[u8]) -> Result<Applied, Error> {
+        if !P::UPDATES {
+            return Err(Error::NotSupported);
+        }
         self.change(|device| device.apply(command))
     }
 
     /// A nonce for one recovery command. It is the same until a recovery used
     /// it, or until the next start: whoever asks again takes it from nobody.
     pub fn recovery_nonce(&mut self) -> Result<Nonce, Error> {
+        if !P::UPDATES {
+            return Err(Error::NotSupported);
+        }
         if let Some(nonce) = self.nonce {
             return Ok(nonce);
         }
@@ -296,7 +303,7 @@ impl<P: Platform> Device<'_, P> {
             Operation::AddAnchor(slot, der) => {
                 self.check_anchor_slot(slot)?;
                 let moment = self.moment();
-                let commands = self.store.layout.find(slot)?.commands();
+                let commands = Self::commands(self.store.layout.find(slot)?);
                 // What cannot be read is refused further down.
                 let may = Certificate::parse(der)
                     .map_or(true, |new| commands && may_command(&new, moment).is_ok());
@@ -352,7 +359,7 @@ impl<P: Platform> Device<'_, P> {
         let mut state = self.state;
         if self.condition == Condition::Lost {
             let slots = self.store.layout.slots;
-            for def in slots.iter().filter(|def| def.commands()) {
+            for def in slots.iter().filter(|def| Self::commands(def)) {
                 if let Some(found) = self.anchor_in(def.id)? {
                     // The same certificate in two slots counts once.
                     let _ = state.add_signer(&found, def.id);
@@ -391,7 +398,7 @@ impl<P: Platform> Device<'_, P> {
     ) -> Result<SignerId, Error> {
         let unknown = Err(Error::Refused(Refusal::UnknownSigner));
         let Ok(signature) = Signature::try_from(command.envelope.signature) else { return unknown };
-        for def in self.store.layout.slots.iter().filter(|def| def.commands()) {
+        for def in self.store.layout.slots.iter().filter(|def| Self::commands(def)) {
             let Some(Commander { id, key, may }) = self.commander(def.id, moment) else { continue };
             if self.store.platform.verify(&key, digest, &signature)? {
                 return may.map(|()| id);

@@ -32,6 +32,8 @@ pub const PSA_ALG_ECDSA_SHA_256: i32 = 0x0600_0609;
 pub const IAK_KEY_ID: i32 = 0x7fff_815d;
 /// Kconfig's default.
 pub const ASSET_MAX_LEN: i32 = 2048;
+/// Kconfig's default.
+pub const UPDATES: i32 = 1;
 
 // Linux's, for tests on a host.
 pub const EPERM: i32 = 1;

@@ -11,6 +11,9 @@ pub mod lock;
 mod status;
 mod storage;
 
+use devid_core::platform::Platform;
+use devid_psa_sys as sys;
+
 /// The PSA implementation of the image: TF-M's, or Mbed TLS's with Zephyr's
 /// secure storage.
 ///
@@ -18,3 +21,7 @@ mod storage;
 /// [`lock`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Psa;
+
+impl Platform for Psa {
+    const UPDATES: bool = sys::UPDATES != 0;
+}

@@ -25,7 +25,7 @@ use devid_core::error::{Error, Item};
 use devid_core::key::{PublicKey, Signature};
 use devid_core::limits::MAX_TOKEN_LEN;
 use devid_core::platform::{
-    AssetId, Attestation, Clock, Crypto, Digest, KeyId, Keys, Service, Storage,
+    AssetId, Attestation, Clock, Crypto, Digest, KeyId, Keys, Platform, Service, Storage,
 };
 use devid_core::token::Profile;
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
@@ -355,6 +355,8 @@ impl Clock for Sim {
         self.uptime
     }
 }
+
+impl Platform for Sim {}
 
 impl Attestation for Sim {
     fn token_len(&mut self, challenge_len: usize) -> Result<usize, Error> {
