@@ -220,7 +220,8 @@ enum devid_problem {
      */
     DEVID_PROBLEM_TOO_LONG = 74,
     /**
-     * A copy of the device's state decayed, and was written again.
+     * A copy of the device's state decayed, was removed or was put back by
+     * somebody; it was written again.
      */
     DEVID_PROBLEM_STATE_REPAIRED = 75,
     /**
@@ -426,7 +427,7 @@ int devid_slot_info(uint8_t slot, struct devid_slot_info *info);
  * @param[out] slot the slot's id.
  *
  * @retval 0 on success.
- * @retval -EINVAL a pointer is NULL, or the name is no name of a slot.
+ * @retval -EINVAL a pointer is NULL, or the name is longer than a slot's.
  * @retval -ENXIO there is no such slot.
  * @retval -EIO the platform failed.
  */

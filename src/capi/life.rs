@@ -100,7 +100,8 @@ pub enum devid_problem {
     DEVID_PROBLEM_NO_IAK_CHAIN = 73,
     /// The value is longer than the slot's limit is now.
     DEVID_PROBLEM_TOO_LONG = 74,
-    /// A copy of the device's state decayed, and was written again.
+    /// A copy of the device's state decayed, was removed or was put back by
+    /// somebody; it was written again.
     DEVID_PROBLEM_STATE_REPAIRED = 75,
     /// A change of the identity was begun and cannot be finished.
     DEVID_PROBLEM_UNFINISHED = 76,

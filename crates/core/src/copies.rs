@@ -40,7 +40,7 @@ pub(crate) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Repair {
     copy: usize,
-    /// It decayed: no interrupted commit leaves that.
+    /// It decayed, was removed or put back: no interrupted commit leaves that.
     pub(crate) decayed: bool,
 }
 
@@ -58,17 +58,20 @@ enum Copy {
 impl<P: Storage + Crypto> Store<'_, P> {
     /// Finds the state, and leaves what it read for [`Store::state_in`].
     pub(crate) fn find_state(&mut self) -> Result<Found, Error> {
-        let repair = |copy, found: Copy| {
-            Some(Repair { copy, decayed: matches!(found, Copy::Broken | Copy::Unread) })
+        // The first commit of all leaves nothing in the second place, where it is
+        // interrupted; each later one leaves a copy behind by one.
+        let repair = |copy, found: Copy, generation| {
+            let is_cut = matches!(found, Copy::Absent) && copy == 1 && generation == 1;
+            Some(Repair { copy, decayed: !is_cut })
         };
         Ok(match (self.read_copy(0)?, self.read_copy(1)?) {
             (Copy::Good(a, first), Copy::Good(b, second)) => {
                 let behind = (a != b).then_some(usize::from(a > b));
-                let repair = behind.map(|copy| Repair { copy, decayed: false });
+                let repair = behind.map(|copy| Repair { copy, decayed: a.abs_diff(b) > 1 });
                 Found::State(if b > a { second } else { first }, repair)
             }
-            (Copy::Good(_, place), other) => Found::State(place, repair(1, other)),
-            (other, Copy::Good(_, place)) => Found::State(place, repair(0, other)),
+            (Copy::Good(a, place), other) => Found::State(place, repair(1, other, a)),
+            (other, Copy::Good(b, place)) => Found::State(place, repair(0, other, b)),
             (Copy::Unread, _) | (_, Copy::Unread) => Found::Unread,
             (Copy::Absent | Copy::Broken, Copy::Absent) => Found::Nothing,
             _ => Found::Broken,

@@ -70,7 +70,8 @@ pub enum Problem {
     NoIakChain = 73,
     /// The value is longer than the slot's limit is now.
     TooLong = 74,
-    /// A copy of the device's state decayed, and was written again.
+    /// A copy of the device's state decayed, was removed or was put back by
+    /// somebody; it was written again.
     StateRepaired = 75,
     /// A change of the identity was begun and cannot be finished.
     Unfinished = 76,
@@ -116,7 +117,7 @@ impl Problem {
             Self::NoAttestation => "no attestation",
             Self::NoIakChain => "no chain over the attestation key",
             Self::TooLong => "longer than the slot's limit",
-            Self::StateRepaired => "a copy of the state decayed and was repaired",
+            Self::StateRepaired => "a copy of the state was damaged and is repaired",
             Self::Unfinished => "a change was begun and is not finished",
         }
     }
