@@ -24,7 +24,7 @@ use devid_core::layout::{Kind, Policy, SlotId};
 use devid_psa::Psa;
 use devid_psa_sys as sys;
 
-use ptr::{Buffer, Place, bytes, text};
+use ptr::{Buffer, Place, bytes, string, text};
 use status::{report, report_last};
 
 /// Bytes of a slot's name with its NUL.
@@ -204,13 +204,13 @@ pub unsafe extern "C" fn devid_slot_info(slot: u8, info: *mut devid_slot_info) -
 /// @param[out] slot the slot's id.
 ///
 /// @retval 0 on success.
-/// @retval -EINVAL a pointer is NULL, or the name is no name of a slot.
+/// @retval -EINVAL a pointer is NULL, or the name is longer than a slot's.
 /// @retval -ENXIO there is no such slot.
 /// @retval -EIO the platform failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn devid_slot_find(name: *const c_char, slot: *mut u8) -> c_int {
     // SAFETY: the C contract says that `name` is a C string.
-    let name = unsafe { text(name, DEVID_NAME_SIZE - 1) };
+    let name = unsafe { string(name, DEVID_NAME_SIZE - 1) };
     // SAFETY: the C contract says that `slot` is writable.
     let place = unsafe { Place::new(slot) };
     report(place.and_then(|place| {

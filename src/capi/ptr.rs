@@ -2,7 +2,7 @@
 //! C pointers, checked and turned into Rust values: all pointer handling of the
 //! C API is here.
 
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::ptr::NonNull;
 
 use devid_core::Error;
@@ -52,13 +52,27 @@ pub(super) unsafe fn buffer<'a>(data: *mut u8, len: usize) -> Result<&'a mut [u8
     Ok(unsafe { core::slice::from_raw_parts_mut(data, len) })
 }
 
+/// A C string of at most `max` bytes before its NUL, in UTF-8; `None` for null.
+///
+/// # Safety
+///
+/// As [`string`].
+pub(super) unsafe fn text<'a>(text: *const c_char, max: usize) -> Result<Option<&'a str>, Error> {
+    // SAFETY: a C string or null by this function's contract.
+    let string = unsafe { string(text, max) }?;
+    string.map(core::str::from_utf8).transpose().map_err(|_| Error::InvalidArgument)
+}
+
 /// A C string of at most `max` bytes before its NUL; `None` for null.
 ///
 /// # Safety
 ///
 /// Where `text` is not null, bytes from it up to and including a NUL, or
 /// `max + 1` of them, must be readable and unchanging until the C call returns.
-pub(super) unsafe fn text<'a>(text: *const c_char, max: usize) -> Result<Option<&'a str>, Error> {
+pub(super) unsafe fn string<'a>(
+    text: *const c_char,
+    max: usize,
+) -> Result<Option<&'a [u8]>, Error> {
     if text.is_null() {
         return Ok(None);
     }
@@ -75,9 +89,8 @@ pub(super) unsafe fn text<'a>(text: *const c_char, max: usize) -> Result<Option<
             return Err(Error::InvalidArgument);
         }
     }
-    // SAFETY: the loop above found the NUL.
-    let string = unsafe { CStr::from_ptr(text) };
-    string.to_str().map(Some).map_err(|_| Error::InvalidArgument)
+    // SAFETY: the loop above read these bytes; unchanging by the contract.
+    Ok(Some(unsafe { core::slice::from_raw_parts(text.cast(), len) }))
 }
 
 /// A C caller's buffer for a result: room for `size` items at `data`, bytes

@@ -13,7 +13,6 @@ use crate::key::PublicKey;
 use crate::layout::{Kind, SlotDef, SlotId};
 use crate::platform::{Crypto, Platform};
 use crate::state::{SignerId, Standing, State};
-use crate::store::Held;
 use crate::time::UnixTime;
 use crate::x509::{Certificate, stored_key};
 
@@ -127,7 +126,7 @@ impl<P: Platform> Device<'_, P> {
                 }
                 Standing::Leaving => {
                     if self.anchor_in(signer.slot())?.is_none_or(|id| id == signer.id)
-                        && self.store.held(signer.slot())? != Held::Empty
+                        && !self.store.is_empty(signer.slot())?
                     {
                         self.store.erase(signer.slot())?;
                     }

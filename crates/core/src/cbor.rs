@@ -190,6 +190,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An integer.
+    #[inline(never)]
     pub fn int(&mut self) -> Result<i64, Fault> {
         let start = *self;
         let Head { major, value } = self.head()?;
@@ -268,6 +269,15 @@ impl<'a> Reader<'a> {
 
     /// Passes over one item, whatever it holds, [`MAX_DEPTH`] deep at most.
     pub fn skip(&mut self) -> Result<(), Fault> {
+        self.pass(|reader, length| reader.utf8(length).map(|_| ()))
+    }
+
+    /// The same for an item whose text is read later, or by nobody here.
+    pub(crate) fn skip_unread(&mut self) -> Result<(), Fault> {
+        self.pass(|reader, length| reader.take(length).map(|_| ()))
+    }
+
+    fn pass(&mut self, text: fn(&mut Self, u64) -> Result<(), Fault>) -> Result<(), Fault> {
         // Items still to come at each open level.
         let mut open = [0u64; MAX_DEPTH];
         let mut depth = 0usize;
@@ -276,7 +286,7 @@ impl<'a> Reader<'a> {
             let Head { major, value } = self.head()?;
             let items = match major {
                 BYTES => self.take(value).map(|_| 0)?,
-                TEXT => self.utf8(value).map(|_| 0)?,
+                TEXT => text(self, value).map(|()| 0)?,
                 ARRAY => value,
                 // Cannot wrap: `head` bounds counts by the bytes left.
                 MAP => value.saturating_mul(2),

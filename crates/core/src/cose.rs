@@ -159,8 +159,10 @@ impl<'a> Frame<'a> {
         let unprotected_at = reader.at();
         let mut has_x5chain = false;
         for _ in 0..unprotected_count {
-            has_x5chain |= matches!(reader.key()?, Key::Int(label::X5CHAIN));
-            reader.skip()?;
+            let mut key = reader;
+            has_x5chain |= key.int() == Ok(label::X5CHAIN);
+            reader.skip_unread()?;
+            reader.skip_unread()?;
         }
         let unprotected_end = reader.at();
         if reader.is_null() {

@@ -403,13 +403,18 @@ impl<'a, P: Platform> Device<'a, P> {
     }
 
     /// The slot of that name; `<name>/pending` is an identity's pending bank.
-    pub fn find(&self, name: &str) -> Result<SlotId, Error> {
-        let (name, pending) = match name.strip_suffix("/pending") {
+    pub fn find(&self, name: impl AsRef<[u8]>) -> Result<SlotId, Error> {
+        self.find_name(name.as_ref())
+    }
+
+    fn find_name(&self, name: &[u8]) -> Result<SlotId, Error> {
+        let (name, pending) = match name.strip_suffix(b"/pending") {
             Some(name) => (name, true),
             None => (name, false),
         };
         let mut slots = self.store.layout.slots.iter();
-        let id = slots.find(|def| def.name == name).map(|def| def.id).ok_or(Error::UnknownSlot)?;
+        let found = slots.find(|def| def.name.as_bytes() == name);
+        let id = found.map(|def| def.id).ok_or(Error::UnknownSlot)?;
         let id = if pending { id.pending() } else { id };
         self.store.layout.find(id).map(|_| id)
     }

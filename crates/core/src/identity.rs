@@ -25,7 +25,6 @@ use crate::key::PublicKey;
 use crate::layout::{Half, Kind, SlotDef, SlotId};
 use crate::platform::{KeyId, Platform};
 use crate::state::{Activated, Active, State, Unfinished};
-use crate::store::Held;
 use crate::time::UnixTime;
 use crate::token::TokenIds;
 use crate::x509::stored_key;
@@ -69,7 +68,7 @@ impl<'a, P: Platform> Device<'a, P> {
                 Err(Error::Corrupt) => true,
                 Err(error) => return Err(error),
             };
-            let holds_chain = device.store.held(bank.record)? != Held::Empty;
+            let holds_chain = !device.store.is_empty(bank.record)?;
             if slot.is_pending() {
                 device.public_key(slot.settled())?;
                 if holds_chain {
@@ -190,7 +189,7 @@ impl<'a, P: Platform> Device<'a, P> {
             Some(key) => key,
             None if slot.is_pending() => {
                 let active = self.bank(slot.settled())?.record;
-                if self.store.held(active)? == Held::Empty {
+                if self.store.is_empty(active)? {
                     return Err(Error::NotFound);
                 }
                 self.public_key(slot.settled())?
@@ -202,7 +201,7 @@ impl<'a, P: Platform> Device<'a, P> {
         }
         let checked = chain::check(&mut self.store.platform, chain, Some(&public_key), now)?;
         self.commit(intent)?;
-        if slot.is_pending() && self.store.held(bank.record)? != Held::Empty {
+        if slot.is_pending() && !self.store.is_empty(bank.record)? {
             // An identity takes two banks of storage, never three.
             self.store.erase(bank.record)?;
         }
@@ -226,7 +225,7 @@ impl<'a, P: Platform> Device<'a, P> {
             return Ok(Phase::Settled);
         }
         let pending = self.bank(slot.pending())?;
-        let is_empty = self.store.held(pending.record)? == Held::Empty
+        let is_empty = self.store.is_empty(pending.record)?
             && !matches!(self.store.platform.public_key(pending.key), Ok(Some(_)));
         Ok(if is_empty { Phase::Settled } else { Phase::Pending })
     }
@@ -332,7 +331,7 @@ impl<'a, P: Platform> Device<'a, P> {
             }
             (false, Phase::Settled) => {
                 let bank = self.bank(slot)?;
-                let is_empty = self.store.held(bank.record)? == Held::Empty
+                let is_empty = self.store.is_empty(bank.record)?
                     && matches!(self.store.platform.public_key(bank.key), Ok(None));
                 if is_empty {
                     return Err(Error::NotFound);

@@ -28,7 +28,7 @@ pub(crate) enum Held {
 }
 
 /// What one bank holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Found {
     Nothing,
     /// The beginning of a record whose writing was cut off.
@@ -37,6 +37,13 @@ enum Found {
     /// Storage did not give it now; it may hold a value.
     Unread,
     Good(Header),
+}
+
+impl Found {
+    /// The first part of the bank that there may be to sweep.
+    fn first_part(&self) -> usize {
+        usize::from(matches!(self, Self::Nothing))
+    }
 }
 
 /// The slots' values over a platform.
@@ -82,7 +89,7 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         let mut has_traces = false;
         for def in self.layout.records() {
             let banks = Bank::BOTH.map(|bank| self.find_bank(&def, bank, 0));
-            has_traces |= banks != [Found::Nothing; 2];
+            has_traces |= !matches!(banks, [Found::Nothing, Found::Nothing]);
             let held = self.judge(&def, banks, sweeps);
             self.held.push(held).map_err(|_| Error::InvalidArgument)?;
         }
@@ -92,6 +99,11 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
     pub(crate) fn held(&self, slot: SlotId) -> Result<Held, Error> {
         let (place, _) = self.find(slot)?;
         self.held.get(place).copied().ok_or(Error::UnknownSlot)
+    }
+
+    /// Whether a slot has no value, nor what is left of one.
+    pub(crate) fn is_empty(&self, slot: SlotId) -> Result<bool, Error> {
+        self.held(slot).map(|held| matches!(held, Held::Empty))
     }
 
     /// Reads a slot's value.
@@ -274,7 +286,7 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
             (Found::Nothing | Found::Torn, Found::Nothing | Found::Torn) => {
                 if sweeps {
                     for (bank, found) in [(Bank::A, a), (Bank::B, b)] {
-                        self.sweep(def.id, bank, if found == Found::Torn { 0 } else { 1 });
+                        self.sweep(def.id, bank, found.first_part());
                     }
                 }
                 return Held::Empty;
@@ -282,8 +294,8 @@ impl<'a, P: Storage + Crypto> Store<'a, P> {
         };
         let other = if bank == Bank::A { b } else { a };
         // What is unread may be the newer value: it is not swept.
-        if sweeps && other != Found::Unread {
-            self.sweep(def.id, bank.other(), if other == Found::Nothing { 1 } else { 0 });
+        if sweeps && !matches!(other, Found::Unread) {
+            self.sweep(def.id, bank.other(), other.first_part());
             self.sweep(def.id, bank, usize::from(header.parts));
         }
         if header.len == 0 { Held::Empty } else { Held::Value { bank, header } }
