@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::command::*;
 use common::*;
 use devid_core::chain::Chain;
 use devid_core::csr::Subject;
@@ -14,10 +15,6 @@ use devid_core::layout::{Layout, STANDARD, SlotId};
 use devid_core::update::Applied;
 use devid_sim::Sim;
 use devid_sim::ca::{ThrowAwayAnchor, ThrowAwayCa};
-use minicbor::Encoder;
-use minicbor::data::Tag;
-use p256::ecdsa::Signature;
-use p256::ecdsa::signature::Signer;
 
 type Sims = Device<'static, Sim>;
 
@@ -25,98 +22,6 @@ const ANCHOR0: SlotId = SlotId(0x20);
 const ANCHOR1: SlotId = SlotId(0x21);
 const GROUP: &str = "meters";
 const LAYOUT: Layout<'static> = Layout { group: GROUP, ..STANDARD };
-
-/// Operations by number.
-const WRITE: u64 = 1;
-const INSTALL: u64 = 2;
-const ADD_ANCHOR: u64 = 3;
-const REVOKE_ANCHOR: u64 = 4;
-const RESET: u64 = 5;
-const ACTIVATE: u64 = 6;
-
-/// A command to be.
-#[derive(Clone)]
-struct Template {
-    protected: Vec<u8>,
-    target: Vec<u8>,
-    sequence: u64,
-    operation: u64,
-    slot: Option<u64>,
-    value: Option<Vec<u8>>,
-    expiry: Option<u64>,
-}
-
-fn encoded(
-    write: impl FnOnce(
-        &mut Encoder<&mut Vec<u8>>,
-    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>>,
-) -> Vec<u8> {
-    let mut out = Vec::new();
-    write(&mut Encoder::new(&mut out)).unwrap();
-    out
-}
-
-fn bytes(bytes: &[u8]) -> Vec<u8> {
-    encoded(|e| e.bytes(bytes)?.ok())
-}
-
-fn text(text: &str) -> Vec<u8> {
-    encoded(|e| e.str(text)?.ok())
-}
-
-impl Template {
-    fn new(target: &[u8], sequence: u64, operation: u64) -> Self {
-        let protected =
-            encoded(|e| e.map(2)?.u8(1)?.i8(-7)?.u8(3)?.str("application/devid-update+cbor")?.ok());
-        let (slot, value, expiry) = (None, None, None);
-        Self { protected, target: target.to_vec(), sequence, operation, slot, value, expiry }
-    }
-
-    fn slot(self, slot: SlotId) -> Self {
-        Self { slot: Some(slot.0.into()), ..self }
-    }
-
-    fn value(self, value: &[u8]) -> Self {
-        Self { value: Some(value.to_vec()), ..self }
-    }
-
-    fn expiry(self, expiry: i64) -> Self {
-        Self { expiry: Some(expiry as u64), ..self }
-    }
-
-    /// The map's entries, key and value encoded.
-    fn entries(&self) -> Vec<Vec<u8>> {
-        let number = |key: u8, number: u64| encoded(|e| e.u8(key)?.u64(number)?.ok());
-        let mut entries = vec![
-            [&[1], &self.target[..]].concat(),
-            number(2, self.sequence),
-            number(3, self.operation),
-        ];
-        entries.extend(self.slot.map(|slot| number(4, slot)));
-        entries.extend(self.value.as_ref().map(|value| [&[5], &bytes(value)[..]].concat()));
-        entries.extend(self.expiry.map(|expiry| number(6, expiry)));
-        entries
-    }
-
-    fn sign(&self, anchor: &ThrowAwayAnchor) -> Vec<u8> {
-        sign(anchor, &self.protected, &map(&self.entries()))
-    }
-}
-
-fn map(entries: &[Vec<u8>]) -> Vec<u8> {
-    [&[0xa0 | entries.len() as u8], &entries.concat()[..]].concat()
-}
-
-fn sign(anchor: &ThrowAwayAnchor, protected: &[u8], payload: &[u8]) -> Vec<u8> {
-    let to_be_signed = encoded(|e| {
-        e.array(4)?.str("Signature1")?.bytes(protected)?.bytes(&[])?.bytes(payload)?.ok()
-    });
-    let signature: Signature = anchor.signing_key().sign(&to_be_signed);
-    encoded(|e| {
-        e.tag(Tag::new(18))?.array(4)?.bytes(protected)?.map(0)?.bytes(payload)?;
-        e.bytes(&signature.to_bytes())?.ok()
-    })
-}
 
 /// A locked device in the field, with one anchor of two slots.
 struct Field {

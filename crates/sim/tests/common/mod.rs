@@ -2,6 +2,8 @@
 //! Devices to test on.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod command;
+
 use devid_core::Error;
 use devid_core::device::{Device, scratch_len};
 use devid_core::layout::{Kind, Layout, Policy, STANDARD, SlotDef, SlotId, slot};
