@@ -6,7 +6,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use devid_core::instance_id;
-use devid_registry::{Device, DeviceId, Error, Filter, Key, NewDevice, Registry, State};
+use devid_registry::{
+    Device, DeviceId, Error, Filter, Key, KeyPurpose, NewDevice, Registry, State,
+};
+use devid_verifier::Purpose;
 use devid_verifier::keys::PublicKey;
 use serde::Serialize;
 use tokio::runtime;
@@ -98,6 +101,10 @@ pub(crate) enum Command {
         /// Stock-keeping unit of all of them
         #[arg(long)]
         sku: Option<String>,
+
+        /// What the keys are for, where no certificate says so; identities sign no tokens
+        #[arg(long, value_parser = parse_purpose, value_name = "attestation|identity")]
+        purpose: Option<KeyPurpose>,
 
         /// Public keys, or certificates to take them from, one a device
         #[arg(value_name = "FILE", required = true)]
@@ -241,9 +248,9 @@ impl Command {
                 registry.revoke(device, reason).await?;
                 writeln!(out, "device {} is revoked", device.0)?;
             }
-            Self::Import { file, sku, keys } => {
+            Self::Import { file, sku, purpose, keys } => {
                 let registry = file.open().await.map_err(Failed::Unreadable)?;
-                import(&registry, sku.as_deref(), keys, out).await?;
+                import(&registry, sku.as_deref(), *purpose, keys, out).await?;
             }
         }
         Ok(())
@@ -268,6 +275,7 @@ impl Which {
 async fn import(
     registry: &Registry,
     sku: Option<&str>,
+    wanted: Option<KeyPurpose>,
     files: &[PathBuf],
     out: &mut impl Write,
 ) -> Result<(), Failed> {
@@ -276,7 +284,18 @@ async fn import(
         let content = fs::read(path).map_err(|error| in_file(path, error))?;
         let keys = PublicKey::read_all(&content).map_err(|error| in_file(path, error))?;
         for key in keys {
+            let certified = key.purpose().map(|purpose| match purpose {
+                Purpose::Attestation => KeyPurpose::Attestation,
+                Purpose::Identity => KeyPurpose::Identity,
+            });
+            if let (Some(certified), Some(wanted)) = (certified, wanted)
+                && certified != wanted
+            {
+                let certified = certified.name();
+                return Err(Failed::Refused(format!("{name}: its certificate is for {certified}")));
+            }
             let device = NewDevice {
+                purpose: certified.or(wanted).unwrap_or(KeyPurpose::Attestation),
                 state: State::Approved,
                 sku: sku.map(str::to_owned),
                 serial: None,
@@ -321,6 +340,7 @@ struct WholeJson<'d> {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct KeyJson {
+    purpose: &'static str,
     spki_sha256: String,
     spki: String,
     instance_ids: Vec<String>,
@@ -351,6 +371,7 @@ impl KeyJson {
     fn new(key: &Key) -> Self {
         let hex_all = |all: &[Vec<u8>]| all.iter().map(|bytes| hex(bytes)).collect();
         Self {
+            purpose: key.purpose.name(),
             spki_sha256: hex(&key.spki_sha256),
             spki: hex(&key.spki),
             instance_ids: hex_all(&key.instance_ids),
@@ -383,7 +404,7 @@ async fn show(
     }
     write_device(&device, out)?;
     for key in keys {
-        writeln!(out, "  key {}", key.spki_sha256)?;
+        writeln!(out, "  key {} for {}", key.spki_sha256, key.purpose)?;
         for instance_id in key.instance_ids {
             writeln!(out, "    instance-id {instance_id}")?;
         }
@@ -414,6 +435,13 @@ fn parse_state(text: &str) -> Result<State, String> {
         .into_iter()
         .find(|state| state.name() == text)
         .ok_or_else(|| "not pending, approved or revoked".into())
+}
+
+fn parse_purpose(text: &str) -> Result<KeyPurpose, String> {
+    [KeyPurpose::Attestation, KeyPurpose::Identity]
+        .into_iter()
+        .find(|purpose| purpose.name() == text)
+        .ok_or_else(|| "not attestation or identity".into())
 }
 
 fn parse_device(text: &str) -> Result<Name, String> {

@@ -247,6 +247,27 @@ fn knows_imported_devices_and_what_became_of_them() {
 }
 
 #[test]
+fn imports_a_key_for_what_its_certificate_is_for() {
+    let imported = |arguments: &[&str]| {
+        let directory = tempfile::tempdir().expect("a folder");
+        let import = [&["registry", "import", "--create"], arguments].concat();
+        let output = devid(directory.path(), &import);
+        let shown = devid(directory.path(), &["registry", "show", "1", "--json"]);
+        let device: Option<Value> = serde_json::from_slice(&shown.stdout).ok();
+        let purpose = device.map(|device| device["keys"][0]["purpose"].clone());
+        (output, purpose)
+    };
+    let (identity, key) = (&*vector("leaf-identity.pem"), &*vector("iak.pem"));
+    let (refused, purpose) = imported(&["--purpose", "attestation", identity]);
+    exits(&refused, 1);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is for identity"), "{refused:?}");
+    assert_eq!(purpose, None);
+    assert_eq!(imported(&[identity]).1, Some("identity".into()));
+    assert_eq!(imported(&["--purpose", "identity", key]).1, Some("identity".into()));
+    assert_eq!(imported(&[key]).1, Some("attestation".into()));
+}
+
+#[test]
 fn compares_claims_with_corims_and_takes_their_keys() {
     let directory = tempfile::tempdir().expect("a folder");
     let token = std::fs::read(vector("rfc9783.cbor")).expect("a vector");

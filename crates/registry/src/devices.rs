@@ -24,6 +24,15 @@ pub enum State {
     Revoked,
 }
 
+/// What a device's key is for. No key is for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPurpose {
+    /// It signs attestation tokens.
+    Attestation,
+    /// It signs for applications, and no tokens.
+    Identity,
+}
+
 /// A device to be recorded.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
@@ -33,8 +42,10 @@ pub struct NewDevice {
     pub sku: Option<String>,
     /// The serial number, unique within its stock-keeping unit.
     pub serial: Option<String>,
-    /// The DER SubjectPublicKeyInfo of the key that its tokens are signed with.
+    /// The DER SubjectPublicKeyInfo of its key.
     pub spki: Vec<u8>,
+    /// What that key is for.
+    pub purpose: KeyPurpose,
     /// The instance ids by which tokens name that key.
     pub instance_ids: Vec<[u8; INSTANCE_ID_LEN]>,
     /// The certificate chain over that key, leaf first, if it came with one.
@@ -65,6 +76,8 @@ pub struct Device {
 pub struct Key {
     /// The DER SubjectPublicKeyInfo.
     pub spki: Vec<u8>,
+    /// What it is for.
+    pub purpose: KeyPurpose,
     /// Its SHA-256.
     pub spki_sha256: Vec<u8>,
     /// The instance ids that lead to it.
@@ -150,6 +163,31 @@ impl State {
     }
 }
 
+impl KeyPurpose {
+    /// The purpose's stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attestation => "attestation",
+            Self::Identity => "identity",
+        }
+    }
+
+    const fn column(self) -> i64 {
+        match self {
+            Self::Attestation => 0,
+            Self::Identity => 1,
+        }
+    }
+
+    pub(crate) fn from_column(value: i64) -> Result<Self, sqlx::Error> {
+        match value {
+            0 => Ok(Self::Attestation),
+            1 => Ok(Self::Identity),
+            _ => Err(sqlx::Error::Decode("a key's purpose is out of range".into())),
+        }
+    }
+}
+
 impl EventKind {
     /// The kind's stable name.
     pub const fn name(self) -> &'static str {
@@ -219,16 +257,19 @@ impl Registry {
 
     /// A device's keys.
     pub async fn keys(&self, device: DeviceId) -> Result<Vec<Key>, Error> {
-        let rows = sqlx::query("SELECT id, spki, spki_sha256 FROM device_key WHERE device_id = $1")
-            .bind(device.0)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT id, spki, spki_sha256, purpose FROM device_key WHERE device_id = $1",
+        )
+        .bind(device.0)
+        .fetch_all(&self.pool)
+        .await?;
         let mut keys = Vec::with_capacity(rows.len());
         for row in &rows {
             let key: i64 = row.try_get(0)?;
             keys.push(Key {
                 spki: row.try_get(1)?,
                 spki_sha256: row.try_get(2)?,
+                purpose: KeyPurpose::from_column(row.try_get(3)?)?,
                 instance_ids: self
                     .blobs("SELECT instance_id FROM instance WHERE key_id = $1", key)
                     .await?,
@@ -354,11 +395,13 @@ async fn register(
     .await?
     .try_get(0)?;
     let key: i64 = sqlx::query(
-        "INSERT INTO device_key (device_id, spki_sha256, spki) VALUES ($1, $2, $3) RETURNING id",
+        "INSERT INTO device_key (device_id, spki_sha256, spki, purpose)
+         VALUES ($1, $2, $3, $4) RETURNING id",
     )
     .bind(device)
     .bind(&Sha256::digest(&new.spki)[..])
     .bind(&new.spki[..])
+    .bind(new.purpose.column())
     .fetch_one(&mut *connection)
     .await?
     .try_get(0)?;

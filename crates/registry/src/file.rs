@@ -171,11 +171,13 @@ async fn migrate(options: &SqliteConnectOptions, applied: usize) -> Result<(), E
 }
 
 fn migrator() -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "registry".into(),
-        MigrationType::Simple,
-        include_str!("../migrations/sqlite/0001_registry.sql").into_sql_str(),
-        false,
-    )])
+    let sql = [
+        ("registry", include_str!("../migrations/sqlite/0001_registry.sql")),
+        ("key purpose", include_str!("../migrations/sqlite/0002_key_purpose.sql")),
+    ];
+    let migrations = (1..).zip(sql).map(|(version, (name, sql))| {
+        let kind = MigrationType::Simple;
+        Migration::new(version, name.into(), kind, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
 }

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 
 use crate::file::{File, Missing};
 use crate::link::Link;
-pub use devices::{Device, DeviceId, Event, EventKind, Filter, Key, NewDevice, State};
+pub use devices::{Device, DeviceId, Event, EventKind, Filter, Key, KeyPurpose, NewDevice, State};
 pub use error::Error;
 pub use reader::KnownKey;
 pub use writer::{SeenSignature, Use, Used};

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::batch::{MAX_ROWS, Statement};
-use crate::devices::{DeviceId, State};
+use crate::devices::{DeviceId, KeyPurpose, State};
 use crate::file::PAUSE;
 use crate::link::{Asked, Link, answer, ask, still_asked};
 use crate::{Error, INSTANCE_ID_LEN, Registry};
@@ -25,6 +25,8 @@ pub struct KnownKey {
     pub state: State,
     /// The DER SubjectPublicKeyInfo.
     pub spki: Vec<u8>,
+    /// What it is for.
+    pub purpose: KeyPurpose,
 }
 
 pub(crate) type Lookup = Asked<[u8; INSTANCE_ID_LEN], Vec<KnownKey>>;
@@ -43,7 +45,7 @@ pub(crate) fn spawn(mut link: Link) -> mpsc::Sender<Lookup> {
     let (sender, mut receiver) = mpsc::channel(MAX_ROWS);
     tokio::spawn(async move {
         let statement = Statement::new(
-            "SELECT i.instance_id, k.id, k.device_id, d.state, k.spki
+            "SELECT i.instance_id, k.id, k.device_id, d.state, k.spki, k.purpose
              FROM instance i
              JOIN device_key k ON k.id = i.key_id
              JOIN device d ON d.id = k.device_id
@@ -95,6 +97,7 @@ fn known_key(row: &SqliteRow) -> Result<([u8; INSTANCE_ID_LEN], KnownKey), sqlx:
         device: DeviceId(row.try_get(2)?),
         state: State::from_column(row.try_get(3)?)?,
         spki: row.try_get(4)?,
+        purpose: KeyPurpose::from_column(row.try_get(5)?)?,
     };
     Ok((instance_id, key))
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use devid_registry::{Error, INSTANCE_ID_LEN, NewDevice, Registry, State, Use};
+use devid_registry::{Error, INSTANCE_ID_LEN, KeyPurpose, NewDevice, Registry, State, Use};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 use tempfile::TempDir;
@@ -45,6 +45,7 @@ fn new_device(of: u8) -> NewDevice {
         sku: None,
         serial: None,
         spki: vec![of; 91],
+        purpose: KeyPurpose::Attestation,
         instance_ids: vec![[of; INSTANCE_ID_LEN]],
         chain: vec![],
         signature: None,

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use devid_registry::{
-    DeviceId, Error, Filter, INSTANCE_ID_LEN, NewDevice, Registry, SeenSignature, State, Use, Used,
+    DeviceId, Error, Filter, INSTANCE_ID_LEN, KeyPurpose, NewDevice, Registry, SeenSignature,
+    State, Use, Used,
 };
 use tempfile::TempDir;
 
@@ -32,6 +33,7 @@ fn new_device(of: u8, state: State) -> NewDevice {
         sku: Some("sensor".into()),
         serial: Some(of.to_string()),
         spki: vec![of; 91],
+        purpose: KeyPurpose::Attestation,
         instance_ids: vec![instance_id(of), instance_id(of ^ 0x80)],
         chain: vec![vec![of; 300], vec![0xca; 300]],
         signature: Some(SeenSignature { r: vec![0xfe; 32], signed_sha256: [0; 32] }),

@@ -10,8 +10,8 @@ use aws_lc_rs::signature::{
 };
 use devid_core::cose::Kind;
 use devid_registry::{
-    DeviceId, Error, EventKind, INSTANCE_ID_LEN, KnownKey, NewDevice, Registry, SeenSignature,
-    State, Use,
+    DeviceId, Error, EventKind, INSTANCE_ID_LEN, KeyPurpose, KnownKey, NewDevice, Registry,
+    SeenSignature, State, Use,
 };
 use devid_verifier::ear::{Ear, Issuance, VerifierId};
 use devid_verifier::keys::{Hint, Key, KeyId, PublicKey, certificate_spki};
@@ -128,6 +128,7 @@ impl Service {
 
         let approved = known.iter().filter(|key| key.state == State::Approved);
         let offered = Offered { endorsed: self.endorsers(), ..Offered::registered(approved) };
+        let offered = offered.and_identities(&known);
         let report = self.checks(token, &offered, challenge);
         if report.outcome(Check::Signature).passed() {
             return self.signed_by_trusted(report, &known, challenge).await;
@@ -138,6 +139,7 @@ impl Service {
         // Nobody signed that the registry knows, so nothing of the registry goes
         // into the answer: whoever made the token learns nothing about it.
         let offered = Offered { endorsed: self.endorsers(), ..Offered::default() };
+        let offered = offered.and_identities(&known);
         let report = self.checks(token, &offered, challenge);
         let mut answer = Answer { report, device: None };
         let by_path = answer.report.outcome(Check::CertificatePath).passed();
@@ -457,8 +459,10 @@ impl KeySource for Asked {
 /// The keys that one token is tried with.
 #[derive(Default)]
 struct Offered<'k> {
-    /// Of the registry.
+    /// Attestation keys of the registry.
     keys: Vec<PublicKey>,
+    /// Keys that the registry has for identities: they sign no tokens.
+    identities: Vec<KeyId>,
     /// Of nobody.
     decoys: &'k [PublicKey],
     /// Of endorsers.
@@ -467,8 +471,15 @@ struct Offered<'k> {
 
 impl<'k> Offered<'k> {
     fn registered<'r>(keys: impl Iterator<Item = &'r KnownKey>) -> Self {
-        let keys = keys.filter_map(|key| PublicKey::from_spki(&key.spki).ok()).collect();
-        Self { keys, ..Self::default() }
+        let keys = keys.filter(|key| key.purpose == KeyPurpose::Attestation);
+        Self { keys: keys.filter_map(public_key).collect(), ..Self::default() }
+    }
+
+    /// With the identities among what the registry knows, in whatever state.
+    fn and_identities(mut self, known: &[KnownKey]) -> Self {
+        let identities = known.iter().filter(|key| key.purpose == KeyPurpose::Identity);
+        self.identities = identities.filter_map(public_key).map(|key| *key.id()).collect();
+        self
     }
 }
 
@@ -490,8 +501,15 @@ impl KeySource for Offered<'_> {
     }
 
     fn purpose(&self, key: &KeyId) -> Option<Purpose> {
+        if self.identities.contains(key) {
+            return Some(Purpose::Identity);
+        }
         self.endorsed.and_then(|endorsed| endorsed.purpose(key))
     }
+}
+
+fn public_key(key: &KnownKey) -> Option<PublicKey> {
+    PublicKey::from_spki(&key.spki).ok()
 }
 
 /// A key on each curve, whose private half was thrown away.
@@ -533,6 +551,7 @@ fn new_device(state: State, spki: Vec<u8>, detail: &str) -> Option<NewDevice> {
         serial: None,
         instance_ids: key.id().instance_ids().to_vec(),
         spki,
+        purpose: KeyPurpose::Attestation,
         chain: Vec::new(),
         signature: None,
         detail: detail.into(),

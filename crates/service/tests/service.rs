@@ -14,7 +14,7 @@ use common::cbor::Value::{Array, Bytes, Int, Map, Text};
 use common::x509::{CA, CLIENT_AUTH, LEAF, Template, root};
 use common::{Signer, cose_key, seal, sign};
 use device::{claims, fails, new_device, passes, register, result, token, token_with};
-use devid_registry::{EventKind, State};
+use devid_registry::{EventKind, KeyPurpose, NewDevice, State};
 use devid_service::{Config, Signer as ResultSigner, Unknown};
 use devid_verifier::endorsements::EndorsedKey;
 use devid_verifier::keys::PublicKey;
@@ -480,6 +480,25 @@ async fn records_no_device_whose_leaf_is_for_identities() {
         assert_eq!(result(&answer, "signature"), "fail");
         assert!(answer["device"].is_null() || answer["device"]["state"] == "pending", "{answer:#}");
     }
+}
+
+/// The registry has the key as an identity's: neither that entry nor a path that
+/// would do for a key nobody knows makes it an attestation key.
+#[tokio::test]
+async fn takes_no_token_by_a_key_that_is_registered_for_an_identity() {
+    let directory = directory();
+    let (ca, signer) = (Signer::p256("ca"), Signer::p256("idevid"));
+    let running = start(directory.path(), |config| config.anchors = anchors(&ca)).await;
+    let attesting = new_device(&signer, State::Approved);
+    let device = NewDevice { purpose: KeyPurpose::Identity, ..attesting };
+    running.registry.register(device, 0).await.expect("registers");
+
+    let challenge = running.challenge(32).await;
+    let answer = running.verify(&token(&signer, &challenge)).await;
+    assert_eq!((&answer["verdict"], result(&answer, "signature")), (&"fail".into(), "fail"));
+    let chain = vec![LEAF.issue(&signer, ("Root", &ca))];
+    let answer = running.verify(&token_with(&signer, &challenge, chain)).await;
+    fails(&answer, "signature", "the key is for an identity");
 }
 
 #[tokio::test]

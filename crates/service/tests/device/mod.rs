@@ -2,7 +2,7 @@
 //! Devices and their tokens, and what is expected of an answer.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-use devid_registry::{NewDevice, State};
+use devid_registry::{KeyPurpose, NewDevice, State};
 use serde_json::Value;
 
 use crate::common::cbor::Value::{Array, Bytes, Int};
@@ -43,6 +43,7 @@ pub(crate) fn new_device(signer: &Signer, state: State) -> NewDevice {
         sku: None,
         serial: None,
         spki: key.spki(),
+        purpose: KeyPurpose::Attestation,
         instance_ids: key.id().instance_ids().to_vec(),
         chain: vec![],
         signature: None,
