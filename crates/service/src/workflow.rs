@@ -126,9 +126,14 @@ impl Service {
             known.extend(self.config.registry.lookup(instance_id).await?);
         }
 
+        // An identity's key signs no tokens, in whatever state.
+        let (known, identities): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|key| key.purpose == KeyPurpose::Attestation);
+        let identities = identities.iter().filter_map(public_key).map(|key| *key.id()).collect();
         let approved = known.iter().filter(|key| key.state == State::Approved);
-        let offered = Offered { endorsed: self.endorsers(), ..Offered::registered(approved) };
-        let offered = offered.and_identities(&known);
+        let keys = approved.filter_map(public_key).collect();
+        let mut offered =
+            Offered { keys, identities, endorsed: self.endorsers(), ..Offered::default() };
         let report = self.checks(token, &offered, challenge);
         if report.outcome(Check::Signature).passed() {
             return self.signed_by_trusted(report, &known, challenge).await;
@@ -138,8 +143,7 @@ impl Service {
         }
         // Nobody signed that the registry knows, so nothing of the registry goes
         // into the answer: whoever made the token learns nothing about it.
-        let offered = Offered { endorsed: self.endorsers(), ..Offered::default() };
-        let offered = offered.and_identities(&known);
+        offered.keys.clear();
         let report = self.checks(token, &offered, challenge);
         let mut answer = Answer { report, device: None };
         let by_path = answer.report.outcome(Check::CertificatePath).passed();
@@ -195,7 +199,10 @@ impl Service {
         let offered = match known {
             // As long as it takes to try a key that there is.
             [] => Offered { decoys: &self.decoys.0, ..Offered::default() },
-            _ => Offered::registered(untrusted.clone()),
+            _ => Offered {
+                keys: untrusted.clone().filter_map(public_key).collect(),
+                ..Offered::default()
+            },
         };
         let report = self.checks(token, &offered, challenge);
         let key = untrusted.next().filter(|_| report.outcome(Check::Signature).passed())?;
@@ -467,20 +474,6 @@ struct Offered<'k> {
     decoys: &'k [PublicKey],
     /// Of endorsers.
     endorsed: Option<&'k dyn KeySource>,
-}
-
-impl<'k> Offered<'k> {
-    fn registered<'r>(keys: impl Iterator<Item = &'r KnownKey>) -> Self {
-        let keys = keys.filter(|key| key.purpose == KeyPurpose::Attestation);
-        Self { keys: keys.filter_map(public_key).collect(), ..Self::default() }
-    }
-
-    /// With the identities among what the registry knows, in whatever state.
-    fn and_identities(mut self, known: &[KnownKey]) -> Self {
-        let identities = known.iter().filter(|key| key.purpose == KeyPurpose::Identity);
-        self.identities = identities.filter_map(public_key).map(|key| *key.id()).collect();
-        self
-    }
 }
 
 impl KeySource for Offered<'_> {
