@@ -41,7 +41,7 @@ pub(crate) struct Place {
 pub(crate) struct Repair {
     copy: usize,
     /// It decayed, was removed or put back: no interrupted commit leaves that.
-    pub(crate) decayed: bool,
+    pub(crate) damaged: bool,
 }
 
 /// What one copy is.
@@ -62,12 +62,12 @@ impl<P: Storage + Crypto> Store<'_, P> {
         // interrupted; each later one leaves a copy behind by one.
         let repair = |copy, found: Copy, generation| {
             let is_cut = matches!(found, Copy::Absent) && copy == 1 && generation == 1;
-            Some(Repair { copy, decayed: !is_cut })
+            Some(Repair { copy, damaged: !is_cut })
         };
         Ok(match (self.read_copy(0)?, self.read_copy(1)?) {
             (Copy::Good(a, first), Copy::Good(b, second)) => {
                 let behind = (a != b).then_some(usize::from(a > b));
-                let repair = behind.map(|copy| Repair { copy, decayed: a.abs_diff(b) > 1 });
+                let repair = behind.map(|copy| Repair { copy, damaged: a.abs_diff(b) > 1 });
                 Found::State(if b > a { second } else { first }, repair)
             }
             (Copy::Good(a, place), other) => Found::State(place, repair(1, other, a)),

@@ -28,7 +28,7 @@ pub struct Device<'a, P> {
     pub(crate) condition: Condition,
     /// Storage may differ from what is known here: a change failed.
     pub(crate) in_doubt: bool,
-    /// A copy of the state decayed and was written again.
+    /// A copy of the state was damaged and is written again.
     pub(crate) was_repaired: bool,
     /// The time that the application told, and the uptime when it did.
     clock: Option<(UnixTime, u32)>,
@@ -135,7 +135,7 @@ impl<'a, P: Platform> Device<'a, P> {
             Found::State(_, repair) => {
                 self.condition = Condition::Known;
                 if let Some(repair) = repair {
-                    self.was_repaired |= repair.decayed;
+                    self.was_repaired |= repair.damaged;
                     // Nothing changes before both copies hold.
                     if self.store.repair_state(&self.state, repair).is_err() {
                         self.in_doubt = true;
