@@ -201,3 +201,21 @@ size_t issue(const struct certificate *certificate, uint8_t *out, size_t size)
 	memmove(out, der.at, len);
 	return len;
 }
+
+size_t issue_anchor(unsigned int key, uint8_t *out, size_t size)
+{
+	uint8_t point[65];
+	const struct certificate ca = {
+		.subject = "ca", .issuer = "ca", .point = point, .signer = key, .ca = true};
+
+	return contract_key_point(key, point) ? issue(&ca, out, size) : 0;
+}
+
+size_t issue_identity(const uint8_t *point, uint8_t *out, size_t size)
+{
+	const struct certificate leaf = {.subject = "device", .issuer = "ca", .point = point};
+	const size_t leaf_len = issue(&leaf, out, size);
+	const size_t ca_len = issue_anchor(0, out + leaf_len, size - leaf_len);
+
+	return leaf_len == 0 || ca_len == 0 ? 0 : leaf_len + ca_len;
+}

@@ -28,4 +28,10 @@ struct certificate {
  */
 size_t issue(const struct certificate *certificate, uint8_t *out, size_t size);
 
+/** The same for the CA of a test key, which an anchor can be. */
+size_t issue_anchor(unsigned int key, uint8_t *out, size_t size);
+
+/** The same for a leaf over the key at @p point, and the CA of test key 0 behind it. */
+size_t issue_identity(const uint8_t *point, uint8_t *out, size_t size);
+
 #endif /* ISSUER_H_ */

@@ -79,20 +79,10 @@ static bool is_found(enum devid_problem problem)
 	return false;
 }
 
-static size_t anchor(unsigned int key)
-{
-	uint8_t point[65];
-	const struct certificate ca = {
-		.subject = "ca", .issuer = "ca", .point = point, .signer = key, .ca = true};
-
-	EXPECT(contract_key_point(key, point));
-	return issue(&ca, certificate, sizeof(certificate));
-}
-
 /* What a thief does first: the anchor and the identity are to be his. */
 static void expect_closed(void)
 {
-	const size_t len = anchor(1);
+	const size_t len = issue_anchor(1, certificate, sizeof(certificate));
 
 	EXPECT(devid_slot_write(ANCHOR, certificate, len) == -EACCES);
 	EXPECT(devid_slot_erase(ANCHOR) == -EACCES);
@@ -104,19 +94,13 @@ static void expect_closed(void)
 /* As a factory does. */
 static void provision(void)
 {
-	struct certificate leaf = {.subject = "device", .issuer = "ca", .point = spki + 91 - 65};
-	uint8_t ca_point[65];
-	const struct certificate ca = {
-		.subject = "ca", .issuer = "ca", .point = ca_point, .ca = true};
 	size_t len;
 
-	EXPECT(contract_key_point(0, ca_point));
 	EXPECT(devid_id_generate(IDEVID) == 0);
 	EXPECT(devid_id_public_key(IDEVID, spki, sizeof(spki), &len) == 0);
-	len = issue(&leaf, certificate, sizeof(certificate));
-	len += issue(&ca, certificate + len, sizeof(certificate) - len);
+	len = issue_identity(spki + 91 - 65, certificate, sizeof(certificate));
 	EXPECT(devid_id_install(IDEVID, certificate, len, DEVID_NO_TIME, NULL) == 0);
-	len = anchor(0);
+	len = issue_anchor(0, certificate, sizeof(certificate));
 	EXPECT(devid_slot_write(ANCHOR, certificate, len) == 0);
 	EXPECT(devid_slot_write(SERIAL, (const uint8_t *)"SN-1", 4) == 0);
 	EXPECT(!is_locked());
