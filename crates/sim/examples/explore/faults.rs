@@ -36,7 +36,11 @@ enum Next {
 const NEXT: [Next; 6] =
     [Next::Nothing, Next::Retry, Next::Rollback, Next::Confirm, Next::Reset, Next::Write];
 
-/// Tries all faults of a change, all that may follow, and each fault in a retry.
+/// What fails twice: the first error had an effect, the second had none.
+const PAIR: [Fault; 2] = [Fault::FailAfter(DOWN), Fault::Fail(DOWN)];
+
+/// Tries all faults of a change and all that may follow; and where the same is
+/// tried again, a second fault at each of its operations.
 pub(crate) fn explore(case: &Case<'_>) -> Tally {
     let mut explorer = Explorer::new(case);
     for operation in 1.. {
@@ -49,6 +53,12 @@ pub(crate) fn explore(case: &Case<'_>) -> Tally {
         }
         if !was_reached {
             break;
+        }
+        let [first, second] = PAIR.map(|fault| FaultPlan { operation, fault });
+        for operation in 1.. {
+            if !explorer.attempt(first, Next::Retry, Some(FaultPlan { operation, ..second })) {
+                break;
+            }
         }
     }
     explorer.tally
@@ -75,7 +85,7 @@ impl<'c> Explorer<'c> {
     }
 
     /// Makes the change with a fault, and what follows with another. False if
-    /// the change has no such operation.
+    /// there is no such operation in the one or the other.
     fn attempt(&mut self, first: FaultPlan, next: Next, second: Option<FaultPlan>) -> bool {
         let mut scratch = vec![0; scratch_len(&LAYOUT)];
         let sim = self.case.from.snapshot().unwrap();
@@ -85,14 +95,18 @@ impl<'c> Explorer<'c> {
         if device.platform().is_armed() {
             return false;
         }
-        self.tally.transitions += 1;
         if let Some(second) = second {
             device.platform().arm(second);
         }
         let followed = self.follow(&mut device, next);
+        if device.platform().is_armed() {
+            return false;
+        }
+        self.tally.transitions += 1 + u64::from(next != Next::Nothing);
         if let Some(tamper) = self.tamper {
             tamper(device.platform());
         }
+        let followed = second.is_none().then_some(followed);
         let found = self.judge(&mut device, next, result, followed);
         if let Err(problem) = found {
             self.tally.lost += 1;
@@ -103,10 +117,7 @@ impl<'c> Explorer<'c> {
         true
     }
 
-    fn follow(&mut self, device: &mut Device<'_, Sim>, next: Next) -> Result<(), Error> {
-        if next != Next::Nothing {
-            self.tally.transitions += 1;
-        }
+    fn follow(&self, device: &mut Device<'_, Sim>, next: Next) -> Result<(), Error> {
         match next {
             Next::Nothing => Ok(()),
             Next::Retry => (self.case.change)(device),
@@ -117,12 +128,13 @@ impl<'c> Explorer<'c> {
         }
     }
 
+    /// `followed` is what came of the next call where nothing failed in it.
     fn judge(
         &mut self,
         device: &mut Device<'_, Sim>,
         next: Next,
         result: Result<(), Error>,
-        followed: Result<(), Error>,
+        followed: Option<Result<(), Error>>,
     ) -> Result<(), String> {
         let state = device.platform().snapshot().unwrap();
         self.tally.states += 1;
@@ -156,9 +168,12 @@ impl<'c> Explorer<'c> {
             Next::Nothing if result.is_err() && !self.may_stand(&found) => {
                 Err(format!("it stopped between: {found:?}"))
             }
-            Next::Retry if is_update && (followed.is_err() || found != self.after) => {
-                Err(format!("the command was not completed: {followed:?}"))
-            }
+            Next::Retry if is_update => match followed {
+                Some(followed) if followed.is_err() || found != self.after => {
+                    Err(format!("the command was not completed: {followed:?}"))
+                }
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }

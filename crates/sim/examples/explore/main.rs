@@ -22,6 +22,9 @@ mod view;
 mod walk;
 
 use std::process::ExitCode;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 
 use devid_core::device::{Device, scratch_len};
 use devid_core::error::Error;
@@ -57,20 +60,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let factory = Factory::new();
     let mut all = Tally::default();
-    let mut print = |name: &str, tally: Tally| {
+    for (name, tally) in explore(long.unwrap_or(walk::SHORT)) {
         println!("{name:<52} {:>7} transitions {:>6} states", tally.transitions, tally.states);
         all += tally;
-    };
-    for case in factory.cases() {
-        print(case.name, cuts::explore(&case));
     }
-    for case in factory.cases() {
-        print(&format!("faults: {}", case.name), faults::explore(&case));
-    }
-    print("walk", walk::explore(&factory, long.unwrap_or(walk::SHORT)));
 
+    let factory = Factory::new();
     let mut is_blind = false;
     for (name, lost) in cuts::controls(&factory)
         .into_iter()
@@ -88,6 +84,40 @@ fn main() -> ExitCode {
         walk::SEED
     );
     if all.lost == 0 && !is_blind { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Explores on all cores: cuts of each case, faults of each, and the walk, which
+/// takes longest and is begun first. The results are always in the same order.
+fn explore(walk_len: u64) -> Vec<(String, Tally)> {
+    let count = Factory::new().cases().len();
+    let next = AtomicUsize::new(0);
+    let mut results: Vec<(usize, String, Tally)> = thread::scope(|scope| {
+        let worker = || {
+            let factory = Factory::new();
+            let cases = factory.cases();
+            let mut done = Vec::new();
+            loop {
+                let job = next.fetch_add(1, Relaxed);
+                let (place, name, tally) = match job.checked_sub(1) {
+                    None => (2 * count, "walk".into(), walk::explore(&factory, walk_len)),
+                    Some(at) if at < count => {
+                        (at, cases[at].name.into(), cuts::explore(&cases[at]))
+                    }
+                    Some(at) if at < 2 * count => {
+                        let case = &cases[at - count];
+                        (at, format!("faults: {}", case.name), faults::explore(case))
+                    }
+                    Some(_) => return done,
+                };
+                done.push((place, name, tally));
+            }
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("it explores")).collect()
+    });
+    results.sort_by_key(|(place, ..)| *place);
+    results.into_iter().map(|(_, name, tally)| (name, tally)).collect()
 }
 
 /// Starts a device, with a fault from then on, and makes the change.
