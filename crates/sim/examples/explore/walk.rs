@@ -23,6 +23,12 @@ pub(crate) const SEED: u64 = 0x6465_7669_6420_2026;
 /// Transitions of a walk in the gate.
 pub(crate) const SHORT: u64 = 6_000;
 
+/// The update operation that empties the operational identities.
+const RESET: u8 = 5;
+
+/// Bytes of a copy of the state.
+const STATE_LEN: usize = 268;
+
 /// Transitions from one device fresh from the factory to the next.
 const STEPS: u32 = 60;
 
@@ -122,9 +128,10 @@ struct Walk<'w> {
     worked: [bool; 2],
     /// The number of the last command written to the serial's slot.
     latest: u64,
-    /// The last command, and its number.
+    /// The last command, its number, and whether it empties identities.
     command: Vec<u8>,
     number: u64,
+    is_reset: bool,
     /// A wipe or decay happened: what it took may be missing.
     is_damaged: bool,
     steps: Vec<String>,
@@ -144,6 +151,7 @@ impl<'w> Walk<'w> {
             latest: 1,
             command: Vec::new(),
             number: 1,
+            is_reset: false,
             is_damaged: false,
             steps: Vec::new(),
         }
@@ -243,13 +251,13 @@ impl<'w> Walk<'w> {
             }
             Step::Lock => device.lock(),
             Step::Command => {
-                self.number = self.number.max(device.sequence()) + 1;
-                let value = format!("SN-{}", self.number);
-                self.command =
-                    self.factory.command(self.number, 1, Some(SERIAL), Some(value.as_bytes()));
+                let value = format!("SN-{}", self.next_number(device));
+                self.command(device, 1, Some(SERIAL), Some(value.as_bytes()))
+            }
+            Step::Resend => {
+                self.worked[1] &= !self.is_reset;
                 device.update(&self.command).map(drop)
             }
-            Step::Resend => device.update(&self.command.clone()).map(drop),
             Step::Older => {
                 if device.sequence() == 0 {
                     return Err(Error::NotFound);
@@ -259,31 +267,36 @@ impl<'w> Walk<'w> {
                 device.update(&command).map(drop)
             }
             Step::CommandReset => {
-                self.number = self.number.max(device.sequence()) + 1;
                 self.worked[1] = false;
-                self.command = self.factory.command(self.number, 5, None, None);
-                device.update(&self.command).map(drop)
+                self.command(device, RESET, None, None)
             }
-            Step::CommandActivate => {
-                self.number = self.number.max(device.sequence()) + 1;
-                self.command = self.factory.command(self.number, 6, Some(slot), None);
-                device.update(&self.command).map(drop)
-            }
+            Step::CommandActivate => self.command(device, 6, Some(slot), None),
             Step::AddAnchor => {
-                self.number = self.number.max(device.sequence()) + 1;
                 let anchor = self.factory.anchors[1].certificate();
-                self.command = self.factory.command(self.number, 3, Some(ANCHORS[1]), Some(anchor));
-                device.update(&self.command).map(drop)
+                self.command(device, 3, Some(ANCHORS[1]), Some(anchor))
             }
-            Step::RevokeAnchor => {
-                self.number = self.number.max(device.sequence()) + 1;
-                self.command = self.factory.command(self.number, 4, Some(ANCHORS[1]), None);
-                device.update(&self.command).map(drop)
-            }
+            Step::RevokeAnchor => self.command(device, 4, Some(ANCHORS[1]), None),
             Step::Status => device.status(Some(NOW), &mut |_| {}),
             Step::Time => device.set_time(UnixTime(NOW.0 + self.random.below(1000) as i64)),
             Step::Nonce => device.recovery_nonce().map(drop),
         }
+    }
+
+    fn next_number(&self, device: &Device<'_, Sim>) -> u64 {
+        self.number.max(device.sequence()) + 1
+    }
+
+    fn command(
+        &mut self,
+        device: &mut Device<'_, Sim>,
+        operation: u8,
+        slot: Option<SlotId>,
+        value: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        self.number = self.next_number(device);
+        self.is_reset = operation == RESET;
+        self.command = self.factory.command(self.number, operation, slot, value);
+        device.update(&self.command).map(drop)
     }
 
     /// Wipes a service, or lets one object decay.
@@ -315,6 +328,11 @@ impl<'w> Walk<'w> {
                 format!("loss of {key:?}")
             }
         };
+        if is_blank(sim) {
+            // One service after the other, the second before the first was
+            // repaired: a blank chip is new.
+            self.was_locked = false;
+        }
         self.note(told);
     }
 
@@ -369,6 +387,19 @@ fn works(device: &mut Device<'_, Sim>, slot: SlotId) -> Result<(), Error> {
 fn number_of(value: &[u8]) -> u64 {
     let text = core::str::from_utf8(value).unwrap_or_default();
     text.strip_prefix("SN-").and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Whether nothing is left but the beginning of a state that was being repaired.
+fn is_blank(sim: &mut Sim) -> bool {
+    let assets = sim.assets().expect("it is in memory");
+    let mut bytes = [0; 512];
+    assets.iter().all(|id| {
+        let len = sim.get(*id, &mut bytes).expect("it is in memory").unwrap_or(0);
+        state_copies().contains(id) && len < STATE_LEN
+    }) && (0..8).all(|key| {
+        let key = sim.public_key(KeyId(LAYOUT.key_base + key));
+        matches!(key, Ok(None))
+    })
 }
 
 fn decay(sim: &mut Sim, id: AssetId, random: &mut Random) {
