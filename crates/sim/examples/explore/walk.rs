@@ -126,6 +126,9 @@ struct Walk<'w> {
     was_locked: bool,
     /// Identities that worked when they were last looked at.
     worked: [bool; 2],
+    /// Whether they worked before their last activation: a rollback gives that
+    /// back, and it may be a key that has no chain yet.
+    worked_before: [bool; 2],
     /// The number of the last command written to the serial's slot.
     latest: u64,
     /// The last command, its number, and whether it empties identities.
@@ -148,6 +151,7 @@ impl<'w> Walk<'w> {
             sim: Some(sim),
             was_locked: is_locked,
             worked: [true; 2],
+            worked_before: [true; 2],
             latest: 1,
             command: Vec::new(),
             number: 1,
@@ -242,7 +246,11 @@ impl<'w> Walk<'w> {
             }
             Step::Activate => device.activate(slot),
             Step::Confirm => device.confirm(slot),
-            Step::Rollback => device.rollback(slot),
+            Step::Rollback => {
+                let place = usize::from(slot == LDEVID);
+                self.worked[place] &= self.worked_before[place];
+                device.rollback(slot)
+            }
             Step::ErasePending => device.erase(slot.pending()),
             Step::Enrol => enrol(device, &self.factory.ca, LDEVID),
             Step::Reset => {
@@ -369,18 +377,21 @@ impl<'w> Walk<'w> {
                 return Err(format!("identity {}: {error}", slot.0));
             }
             self.worked[place] = works.is_ok();
+            if works != Ok(Phase::Activated) {
+                self.worked_before[place] = works.is_ok();
+            }
         }
         Ok(())
     }
 }
 
-/// Whether an identity has a key and a chain over it.
-fn works(device: &mut Device<'_, Sim>, slot: SlotId) -> Result<(), Error> {
+/// The phase of an identity that has a key and a chain over it.
+fn works(device: &mut Device<'_, Sim>, slot: SlotId) -> Result<Phase, Error> {
     let key = device.public_key(slot)?;
     let chain = device.certificate(slot, 0)?;
     let certified = Certificate::parse(chain)?.public_key;
-    device.phase(slot).map(|_: Phase| ())?;
-    if certified == key { Ok(()) } else { Err(Error::Corrupt) }
+    let phase = device.phase(slot)?;
+    if certified == key { Ok(phase) } else { Err(Error::Corrupt) }
 }
 
 /// The number in `SN-<number>`.
