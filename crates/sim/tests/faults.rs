@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{ENDPOINT, IDEVID, LDEVID, NOW, SEEDED, SERIAL, STATE_COPIES, give_anchor, open};
+use common::{
+    ENDPOINT, IDEVID, LDEVID, NOW, SEEDED, SERIAL, STATE_COPIES, enrol, give_anchor, open,
+};
 use devid_core::device::Device;
 use devid_core::error::Error;
 use devid_core::identity::Phase;
@@ -16,11 +18,6 @@ use devid_sim::{Fault, FaultPlan, Object, Sim};
 
 /// Storage does not answer (`PSA_ERROR_STORAGE_FAILURE`).
 const DOWN: Error = Error::Platform(-146);
-
-fn enrol(device: &mut Device<'_, Sim>, ca: &ThrowAwayCa, slot: SlotId) {
-    let key = device.generate(slot).unwrap();
-    device.install(slot, &ca.certify(&key, "device"), Some(NOW)).unwrap();
-}
 
 /// A locked device with both identities.
 fn locked() -> (Sim, ThrowAwayCa) {

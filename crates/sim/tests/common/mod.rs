@@ -10,7 +10,7 @@ use devid_core::layout::{Kind, Layout, Policy, STANDARD, SlotDef, SlotId, slot};
 use devid_core::platform::{AssetId, Service};
 use devid_core::time::UnixTime;
 use devid_core::token::Profile;
-use devid_sim::ca::ThrowAwayAnchor;
+use devid_sim::ca::{ThrowAwayAnchor, ThrowAwayCa};
 use devid_sim::{Config, Sim};
 
 pub(crate) const NOW: UnixTime = UnixTime(1_795_000_000);
@@ -48,6 +48,12 @@ pub(crate) const STATE_COPIES: [AssetId; 2] = [
     AssetId { service: Service::Its, uid: 0x2c00_4f20 },
     AssetId { service: Service::Ps, uid: 0x2c00_4f21 },
 ];
+
+/// Makes a key in a bank and installs a chain over it.
+pub(crate) fn enrol(device: &mut Device<'_, Sim>, ca: &ThrowAwayCa, slot: SlotId) {
+    let key = device.generate(slot).unwrap();
+    device.install(slot, &ca.certify(&key, "device"), Some(NOW)).unwrap();
+}
 
 /// Gives a device an anchor that may command it, as a lock needs.
 pub(crate) fn give_anchor(device: &mut Device<'_, Sim>) -> ThrowAwayAnchor {
