@@ -131,10 +131,11 @@ struct Walk<'w> {
     worked_before: [bool; 2],
     /// The number of the last command written to the serial's slot.
     latest: u64,
-    /// The last command, its number, and whether it empties identities.
+    /// The last command, its number, and whether it may yet empty identities: one
+    /// that was answered is not applied again.
     command: Vec<u8>,
     number: u64,
-    is_reset: bool,
+    may_reset: bool,
     /// A wipe or decay happened: what it took may be missing.
     is_damaged: bool,
     steps: Vec<String>,
@@ -155,7 +156,7 @@ impl<'w> Walk<'w> {
             latest: 1,
             command: Vec::new(),
             number: 1,
-            is_reset: false,
+            may_reset: false,
             is_damaged: false,
             steps: Vec::new(),
         }
@@ -263,8 +264,8 @@ impl<'w> Walk<'w> {
                 self.command(device, 1, Some(SERIAL), Some(value.as_bytes()))
             }
             Step::Resend => {
-                self.worked[1] &= !self.is_reset;
-                device.update(&self.command).map(drop)
+                self.worked[1] &= !self.may_reset;
+                self.send(device)
             }
             Step::Older => {
                 if device.sequence() == 0 {
@@ -302,9 +303,15 @@ impl<'w> Walk<'w> {
         value: Option<&[u8]>,
     ) -> Result<(), Error> {
         self.number = self.next_number(device);
-        self.is_reset = operation == RESET;
+        self.may_reset = operation == RESET;
         self.command = self.factory.command(self.number, operation, slot, value);
-        device.update(&self.command).map(drop)
+        self.send(device)
+    }
+
+    fn send(&mut self, device: &mut Device<'_, Sim>) -> Result<(), Error> {
+        let result = device.update(&self.command).map(drop);
+        self.may_reset &= result.is_err();
+        result
     }
 
     /// Wipes a service, or lets one object decay.
