@@ -59,17 +59,30 @@ impl<P: Platform> Device<'_, P> {
         let moment = self.moment();
         let slots = self.store.layout.slots;
         let mut others = slots.iter().filter(|def| Self::commands(def) && Some(def.id) != except);
-        others.any(|def| self.commander(def.id, moment).is_some_and(|found| found.may.is_ok()))
+        others.any(|def| match self.commander(def.id, moment) {
+            Ok(Some(found)) => found.may.is_ok(),
+            _ => false,
+        })
     }
 
-    /// The anchor in a slot for commands; `None` where the slot has none that can
-    /// be read, or one that the state does not name.
-    pub(crate) fn commander(&mut self, slot: SlotId, moment: Moment) -> Option<Commander> {
-        let anchor = Certificate::parse(self.store.read(slot).ok()?).ok()?;
+    /// The anchor in a slot for commands; `None` where the slot has no sound one,
+    /// or one that the state does not name.
+    pub(crate) fn commander(
+        &mut self,
+        slot: SlotId,
+        moment: Moment,
+    ) -> Result<Option<Commander>, Error> {
+        let der = match self.store.read(slot) {
+            Ok(der) => der,
+            Err(error @ Error::Platform(_)) => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        let Ok(anchor) = Certificate::parse(der) else { return Ok(None) };
         let (key, may) = (anchor.public_key, may_command(&anchor, moment));
-        let id = signer_id(&mut self.store.platform, &key).ok()?;
+        let id = signer_id(&mut self.store.platform, &key)?;
         let is_named = self.state.signer_in(slot).is_some_and(|signer| signer.id == id);
-        (is_named || self.condition == Condition::Lost).then_some(Commander { id, key, may })
+        let commands = is_named || self.condition == Condition::Lost;
+        Ok(commands.then_some(Commander { id, key, may }))
     }
 
     /// Writes an anchor that commands. The state names it first; what it

@@ -396,10 +396,18 @@ impl<P: Platform> Device<'_, P> {
         brought: Option<(SlotId, &[u8])>,
         moment: Moment,
     ) -> Result<SignerId, Error> {
-        let unknown = Err(Error::Refused(Refusal::UnknownSigner));
+        let mut unknown = Err(Error::Refused(Refusal::UnknownSigner));
         let Ok(signature) = Signature::try_from(command.envelope.signature) else { return unknown };
         for def in self.store.layout.slots.iter().filter(|def| Self::commands(def)) {
-            let Some(Commander { id, key, may }) = self.commander(def.id, moment) else { continue };
+            let Commander { id, key, may } = match self.commander(def.id, moment) {
+                Ok(Some(commander)) => commander,
+                Ok(None) => continue,
+                // The signer may be the one that could not be read.
+                Err(error) => {
+                    unknown = Err(error);
+                    continue;
+                }
+            };
             if self.store.platform.verify(&key, digest, &signature)? {
                 return may.map(|()| id);
             }

@@ -13,8 +13,8 @@ use devid_core::error::{Error, Item, Refusal};
 use devid_core::identity::Phase;
 use devid_core::layout::{Layout, STANDARD, SlotId};
 use devid_core::update::Applied;
-use devid_sim::Sim;
 use devid_sim::ca::{ThrowAwayAnchor, ThrowAwayCa};
+use devid_sim::{Fault, FaultPlan, Sim};
 
 type Sims = Device<'static, Sim>;
 
@@ -174,6 +174,24 @@ fn an_anchor_hands_over_to_another_and_is_dead_at_once() {
     let answer = field.device.update(&late.sign(&next));
     assert_eq!(answer, Err(refused(Refusal::UnknownSigner)));
     field.device.update(&late.sign(&last)).unwrap();
+}
+
+#[test]
+fn a_storage_error_is_not_called_an_unknown_signer() {
+    const ERROR: Error = Error::Platform(-146);
+    let mut field = Field::new();
+    for operation in 1.. {
+        let command = field.good(u64::from(operation)).sign(&field.anchor);
+        field.device.platform().arm(FaultPlan { operation, fault: Fault::Fail(ERROR) });
+        let answer = field.device.update(&command);
+        field.device.platform().disarm();
+        match answer {
+            Ok(_) => break,
+            Err(error) => assert_eq!(error, ERROR, "at operation {operation}"),
+        }
+        // The sender tries again.
+        field.device.update(&command).unwrap();
+    }
 }
 
 #[test]
